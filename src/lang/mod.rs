@@ -1,0 +1,60 @@
+//! The languages `lastmile` repairs: how to recognise, read, judge and damage each.
+
+use std::ops::Range;
+use std::path::Path;
+
+use crate::lexeme::LexStyle;
+
+pub mod python;
+
+/// A place where the judge of a language stumbled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Bytes of the text; may be empty at the place where something is missing.
+    pub span: Range<usize>,
+    pub message: String,
+    /// A small number for the kind of message, an input of the model: 1 to [`Fault::CODES`] - 1.
+    pub code: u8,
+}
+
+impl Fault {
+    pub const CODES: u8 = 64;
+}
+
+/// What the judge is told besides the text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dialect {
+    /// The language version the project is written for, as (major, minor); newest when absent.
+    pub target: Option<(u8, u8)>,
+}
+
+/// One language pack. The weights that belong to it lie in `models/<name>/`.
+pub trait Language: Sync {
+    /// The name in requests, reports and folders, such as `python`.
+    fn name(&self) -> &'static str;
+
+    /// Whether a file is of this language, by its path and its first bytes.
+    fn recognises(&self, path: &Path, head: &[u8]) -> bool;
+
+    /// Where `text` breaks the rules of the language, in order; empty when it is fine.
+    fn faults(&self, text: &str, dialect: Dialect) -> Vec<Fault>;
+
+    /// Whether `after`, a repair of `before`, is fine and asks for no newer language version than
+    /// `before` did.
+    fn accepts(&self, before: &str, after: &str, dialect: Dialect) -> bool;
+
+    fn style(&self) -> &'static LexStyle;
+}
+
+/// All packs, in the order in which they are asked to recognise a file.
+pub static LANGUAGES: &[&dyn Language] = &[&python::Python];
+
+/// The language of that name.
+pub fn by_name(name: &str) -> Option<&'static dyn Language> {
+    LANGUAGES.iter().copied().find(|language| language.name() == name)
+}
+
+/// The language of a file, if it is one of ours.
+pub fn of_file(path: &Path, head: &[u8]) -> Option<&'static dyn Language> {
+    LANGUAGES.iter().copied().find(|language| language.recognises(path, head))
+}

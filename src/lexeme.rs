@@ -1,0 +1,281 @@
+//! Splits any text into lexemes: words, numbers, marks, quotes, line ends. Total: every text has a
+//! reading, and joining it gives the text back.
+//!
+//! Lexemes are the states of the diffusion process, so that no edit can cut a word in two. A lexeme
+//! carries the blanks before it, and a line end carries the indentation of the line it opens.
+
+use std::ops::Range;
+
+/// What a lexeme looks like; it decides spacing and which damage can hit it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Letters, digits and underscores, starting with a letter or a sigil of the language.
+    Word,
+    Number,
+    /// An operator, a bracket or a delimiter.
+    Mark,
+    /// One quote mark or a triple one.
+    Quote,
+    /// `\n` or `\r\n` together with the indentation that follows; also the start of the text.
+    Newline,
+    /// A backslash escape, a run of one mark, or a character of no other kind.
+    Other,
+}
+
+/// One lexeme of a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lexeme {
+    pub kind: Kind,
+    /// Where the blanks before it start.
+    pub start: usize,
+    /// Where it lies, blanks before it left out.
+    pub span: Range<usize>,
+}
+
+/// How the lexer reads one language.
+#[derive(Debug)]
+pub struct LexStyle {
+    /// Marks of two and more characters, longest first.
+    pub marks: &'static [&'static str],
+    /// Characters that may open a word besides letters and `_`, when a letter or `_` follows.
+    pub sigils: &'static str,
+    /// Characters that may stand inside a word when a letter or digit follows.
+    pub joiners: &'static str,
+    pub quotes: &'static str,
+    pub triple_quotes: bool,
+    /// The character that takes the meaning from the next one, inside strings.
+    pub escape: Option<char>,
+    /// Starts a comment that runs to the end of the line.
+    pub comment: Option<char>,
+    /// Blanks go around operators and after commas.
+    pub airy: bool,
+}
+
+/// Reads `text` into lexemes. The first is always a [`Kind::Newline`] holding the indentation of the
+/// first line.
+///
+/// Invariant: the spans with the blanks before them tile the text.
+pub fn lex(text: &str, style: &LexStyle) -> Vec<Lexeme> {
+    let mut lexemes = Vec::with_capacity(text.len() / 3 + 2);
+    let mut at = blanks(text, 0);
+    lexemes.push(Lexeme { kind: Kind::Newline, start: 0, span: 0..at });
+    while at < text.len() {
+        let start = at;
+        at = blanks(text, at);
+        if at == text.len() {
+            lexemes.push(Lexeme { kind: Kind::Other, start, span: at..at });
+            break;
+        }
+        let (kind, len) = next(&text[at..], style);
+        lexemes.push(Lexeme { kind, start, span: at..at + len });
+        at += len;
+    }
+    lexemes
+}
+
+/// The text of a lexeme as the model sees it: no carriage return, and no indentation before a blank
+/// line.
+pub fn canonical<'t>(text: &'t str, lexemes: &[Lexeme], idx: usize) -> std::borrow::Cow<'t, str> {
+    let lexeme = &lexemes[idx];
+    let raw = &text[lexeme.span.clone()];
+    if lexeme.kind != Kind::Newline {
+        return raw.into();
+    }
+    let blank = lexemes.get(idx + 1).is_none_or(|next| {
+        next.kind == Kind::Newline || next.span.is_empty()
+    });
+    if blank {
+        return "\n".into();
+    }
+    format!("\n{}", raw.trim_start_matches(['\r', '\n'])).into()
+}
+
+fn blanks(text: &str, at: usize) -> usize {
+    let rest = &text[at..];
+    at + rest.len() - rest.trim_start_matches([' ', '\t', '\x0c']).len()
+}
+
+fn next(rest: &str, style: &LexStyle) -> (Kind, usize) {
+    let mut chars = rest.chars();
+    let Some(first) = chars.next() else { return (Kind::Other, 0) };
+    let second = chars.next();
+    if first == '\n' || (first == '\r' && second == Some('\n')) {
+        let end = if first == '\r' { 2 } else { 1 };
+        return (Kind::Newline, blanks(rest, end));
+    }
+    if style.quotes.contains(first) {
+        let triple = style.triple_quotes && second == Some(first) && chars.next() == Some(first);
+        return (Kind::Quote, if triple { 3 * first.len_utf8() } else { first.len_utf8() });
+    }
+    let opens_word = is_word_start(first)
+        || (style.sigils.contains(first) && second.is_some_and(is_word_start));
+    if opens_word {
+        return (Kind::Word, word_len(rest, style));
+    }
+    if first.is_ascii_digit() {
+        return (Kind::Number, number_len(rest, style));
+    }
+    if Some(first) == style.escape
+        && let Some(second) = second
+        && (second.is_ascii_alphabetic() || second == first || style.quotes.contains(second))
+    {
+        return (Kind::Other, first.len_utf8() + second.len_utf8());
+    }
+    let run = rest.len() - rest.trim_start_matches(first).len();
+    if run >= 4 * first.len_utf8() && first.is_ascii_punctuation() && !"()[]{}".contains(first) {
+        return (Kind::Other, run);
+    }
+    if let Some(mark) = style.marks.iter().find(|mark| rest.starts_with(**mark)) {
+        return (Kind::Mark, mark.len());
+    }
+    let kind = if first.is_ascii_punctuation() { Kind::Mark } else { Kind::Other };
+    (kind, first.len_utf8())
+}
+
+fn is_word_start(c: char) -> bool {
+    c == '_' || c.is_alphabetic()
+}
+
+fn word_len(rest: &str, style: &LexStyle) -> usize {
+    let mut end = 0;
+    let mut chars = rest.char_indices().peekable();
+    while let Some((at, c)) = chars.next() {
+        let joins = style.joiners.contains(c)
+            && chars.peek().is_some_and(|(_, next)| next.is_alphanumeric() || *next == '_');
+        if at > 0 && !(c == '_' || c.is_alphanumeric() || joins) {
+            break;
+        }
+        end = at + c.len_utf8();
+    }
+    end
+}
+
+fn number_len(rest: &str, style: &LexStyle) -> usize {
+    let part = |s: &str| s.len() - s.trim_start_matches(|c: char| c == '_' || c.is_alphanumeric()).len();
+    let whole = part(rest);
+    let after = &rest[whole..];
+    let fraction = after.strip_prefix('.').map_or(0, part);
+    let is_range = style.marks.contains(&"..") && after.starts_with("..");
+    if fraction > 0 && after[1..].starts_with(|c: char| c.is_ascii_digit()) && !is_range {
+        whole + 1 + fraction
+    } else {
+        whole
+    }
+}
+
+/// Where a lexeme stands, as a plain reader of quotes and brackets sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hint {
+    pub zone: Zone,
+    pub bracket: Bracket,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Zone {
+    Code,
+    /// Inside quotes, or one of the quote marks.
+    Text,
+    Comment,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bracket {
+    None,
+    Matched,
+    /// Opened and never closed.
+    Unclosed,
+    /// Closes nothing.
+    Unopened,
+    /// Closes a bracket of another kind.
+    Mismatched,
+}
+
+impl Hint {
+    pub const COUNT: i64 = 15;
+
+    /// A number below [`Hint::COUNT`].
+    pub fn index(self) -> i64 {
+        self.zone as i64 * 5 + self.bracket as i64
+    }
+}
+
+/// Reads quotes, comments and brackets over all lexemes. It needs no grammar, so it also has an
+/// answer where the parser gave up.
+pub fn hints(text: &str, lexemes: &[Lexeme], style: &LexStyle) -> Vec<Hint> {
+    let mut hints = vec![Hint { zone: Zone::Code, bracket: Bracket::None }; lexemes.len()];
+    let mut open: Vec<(usize, char)> = Vec::new();
+    let mut quote: Option<&str> = None;
+    let mut comment = false;
+    for (idx, lexeme) in lexemes.iter().enumerate() {
+        let raw = &text[lexeme.span.clone()];
+        if lexeme.kind == Kind::Newline && lexeme.span.start > 0 {
+            comment = false;
+            if quote.is_some_and(|q| style.triple_quotes && q.chars().count() == 1) {
+                quote = None;
+            }
+        }
+        if comment {
+            hints[idx].zone = Zone::Comment;
+            continue;
+        }
+        if let Some(open_quote) = quote {
+            hints[idx].zone = Zone::Text;
+            if raw == open_quote {
+                quote = None;
+            } else if open_quote.chars().count() == 1 && lexeme.kind == Kind::Quote && raw.starts_with(open_quote) {
+                // A triple mark closes a plain string and opens another, as `'a'''` does.
+                quote = None;
+            }
+            continue;
+        }
+        match lexeme.kind {
+            Kind::Quote => {
+                hints[idx].zone = Zone::Text;
+                quote = Some(raw);
+            }
+            _ if style.comment.is_some_and(|c| raw.starts_with(c)) => {
+                hints[idx].zone = Zone::Comment;
+                comment = true;
+            }
+            Kind::Mark => hints[idx].bracket = match_bracket(raw, idx, &mut open, &mut hints),
+            _ => {}
+        }
+    }
+    for (idx, _) in open {
+        hints[idx].bracket = Bracket::Unclosed;
+    }
+    hints
+}
+
+fn match_bracket(raw: &str, idx: usize, open: &mut Vec<(usize, char)>, hints: &mut [Hint]) -> Bracket {
+    let closes = match raw {
+        "(" | "[" | "{" => {
+            open.push((idx, raw.chars().next().expect("a mark is not empty")));
+            return Bracket::Matched;
+        }
+        ")" => '(',
+        "]" => '[',
+        "}" => '{',
+        _ => return Bracket::None,
+    };
+    match open.last().copied() {
+        None => Bracket::Unopened,
+        Some((_, opener)) if opener == closes => {
+            open.pop();
+            Bracket::Matched
+        }
+        Some((opener_idx, _)) => {
+            // Prefer the reading in which an inner bracket was left open.
+            if let Some(depth) = open.iter().rposition(|(_, opener)| *opener == closes) {
+                for (unclosed, _) in open.drain(depth + 1..) {
+                    hints[unclosed].bracket = Bracket::Unclosed;
+                }
+                open.pop();
+                Bracket::Matched
+            } else {
+                hints[opener_idx].bracket = Bracket::Mismatched;
+                Bracket::Mismatched
+            }
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! All that crosses between `lastmile` and `lastmile-engine`: one JSON object a line, the engine's
+//! greeting first.
+//!
+//! The engine sees text and returns text: no path, no secret, no setting of the project.
+
+use serde::{Deserialize, Serialize};
+
+/// Raised when an older reader would misread a message.
+pub const VERSION: u32 = 1;
+
+/// The engine's first line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Greeting {
+    /// [`VERSION`] of the engine.
+    pub lastmile: u32,
+    /// The engine's own version, such as `0.1.0`.
+    pub engine: String,
+    /// `cpu` or `cuda:0`.
+    pub device: String,
+    /// Languages whose weights were found.
+    pub languages: Vec<String>,
+}
+
+/// Asks for repairs of one window.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// Comes back in the [`Response`].
+    pub id: u64,
+    /// A language by name, such as `python`.
+    pub lang: String,
+    /// The text around the fault that the judge reads: the whole file when it is small.
+    pub text: String,
+    /// The bytes of `text` that may change: whole lines.
+    pub start: usize,
+    pub end: usize,
+    /// The language version the project is written for.
+    pub target: Option<(u8, u8)>,
+    /// How many candidates are wanted.
+    pub k: usize,
+    /// Milliseconds after which the best so far is sent.
+    pub budget_ms: u64,
+    pub seed: u64,
+    /// Whether each candidate tells the way it was found.
+    pub trace: bool,
+}
+
+/// The answer to a [`Request`], best candidate first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Response {
+    pub id: u64,
+    pub candidates: Vec<Proposal>,
+    /// Why there is no candidate, when the request itself was at fault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+    pub ms: f64,
+}
+
+/// A replacement for the window, after which the judge found no fault up to the window's end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Proposal {
+    pub text: String,
+    /// Sum of the log-odds of its edits: higher is likelier; 0 is as likely as not.
+    pub score: f64,
+    /// How many sampled chains ended here.
+    #[serde(default)]
+    pub votes: u32,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<Step>,
+}
+
+/// One step of the reverse process.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// What was done, such as "insert `)` on line 3".
+    pub edit: String,
+    /// Log-odds of the edit against leaving the place alone.
+    pub rate: f64,
+    /// Expected number of edits still to come, as the network was told; 0 when it was not.
+    pub noise: f64,
+    /// The window after this step.
+    pub text: String,
+}
