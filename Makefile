@@ -1,0 +1,75 @@
+# One command for each thing a newcomer wants; `make` lists them. Every target does its own set-up.
+
+CARGO ?= cargo
+PYTHON ?= python3
+PREFIX ?= /usr/local
+# Where `install` puts files while a package is made.
+DESTDIR ?=
+
+# rustup's default place, for shells that have not read it yet, and the tools of `make tools`.
+export PATH := $(PATH):$(HOME)/.cargo/bin:$(CURDIR)/.venv/bin
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+.PHONY: help
+help: ## list the targets
+	@echo 'usage: make TARGET'
+	@sed -n 's/^\([a-z-]*\):.* ## /  \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
+
+.PHONY: demo
+demo: build ## build, then find and repair faults in a few Python files
+	@sh tests/setup/demo.sh
+
+.PHONY: test
+test: libtorch ## run every test, the engine's too
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
+		set -x; $(CARGO) nextest run --locked --features engine; \
+	else \
+		set -x; $(CARGO) test --locked --features engine --lib --bins --tests; \
+	fi
+	$(CARGO) test --locked --features engine --doc
+
+.PHONY: build
+build: libtorch ## build both programs into target/release
+	$(CARGO) build --locked --release --bin lastmile
+	$(CARGO) build --locked --release --features engine --bin lastmile-engine
+
+.PHONY: libtorch
+libtorch: needs ## put libtorch into .libtorch (downloads 540 MB once, keeps 490 MB)
+	@$(PYTHON) models/libtorch.py
+
+.PHONY: needs
+needs:
+	@CARGO='$(CARGO)' PYTHON='$(PYTHON)' sh tests/setup/needs.sh
+
+.PHONY: lint
+lint: needs ## what CI checks besides the tests; needs no libtorch
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --all-targets --features engine,tch/doc-only -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --lib
+	@CARGO='$(CARGO)' sh tests/setup/lint.sh
+
+.PHONY: tools
+tools: ## install the tools of `lint` and of the hook tests into .venv
+	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	@cmp -s tests/setup/requirements.txt .venv/installed.txt || { \
+		.venv/bin/python -m pip --disable-pip-version-check install --quiet -r tests/setup/requirements.txt && \
+		cp tests/setup/requirements.txt .venv/installed.txt; }
+
+.PHONY: bench
+bench: build ## time repairs and count the right ones: make bench SETS='rows.jsonl …'
+	@$(PYTHON) tests/setup/bench.py $(SETS)
+
+.PHONY: install
+install: build ## copy both programs, the models and libtorch below PREFIX (default /usr/local)
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' sh tests/setup/install.sh
+
+.PHONY: clean
+clean: ## remove what was built, but keep libtorch
+	$(CARGO) clean
+
+.PHONY: distclean
+distclean: clean ## remove libtorch and the tools too
+	rm -rf .venv .libtorch .libtorch.partial .libtorch.wheels

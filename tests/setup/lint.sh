@@ -1,0 +1,18 @@
+#!/bin/sh
+# Runs the linters that are not part of Rust. Each is skipped, with a word about it, where it is not installed;
+# `make tools` installs them all.
+set -eu
+
+lint() {
+    if command -v "$1" >/dev/null 2>&1; then
+        echo "$*"
+        "$@"
+    else
+        echo "skipped: $1 is not installed (\`make tools\`)"
+    fi
+}
+
+# Advisories come from a database on the network; CI asks for them in a job of its own.
+lint cargo-deny --locked check bans licenses sources
+lint typos
+lint zizmor --offline --quiet --no-progress .github action
