@@ -5,7 +5,7 @@
 # the README asks for (a C++ compiler, git, Python with pip, rustup's Rust), and runs the targets there as an ordinary
 # user on a fresh clone. Needs root. Afterwards ROOM can be removed; nothing is left mounted.
 #
-# RUST_FROM=DIR   take the toolchain from that rustup home instead of downloading it
+# RUST_FROM=DIR   copy that toolchain (`rustc --print sysroot`) instead of downloading one with rustup
 # KEEP=1          reuse a ROOM that is there already
 set -eu
 
@@ -37,23 +37,21 @@ for folder in proc dev; do
     mountpoint -q "$room/$folder" || { mount --bind "/$folder" "$room/$folder" && mounted="$folder $mounted"; }
 done
 cp -L /etc/resolv.conf "$room/etc/resolv.conf"
+# The certificates too: some networks sign the registries' pages themselves.
+[ ! -e /etc/ssl/certs/ca-certificates.crt ] || cp -L /etc/ssl/certs/ca-certificates.crt "$room/etc/ssl/certs/"
 
+path=/usr/local/bin:/usr/bin:/bin
 inside() {
-    # An empty environment, as a new login has; only what this system needs to reach its registries is handed on.
-    chroot "$room" /usr/bin/env -i HOME=/home/$user USER=$user PATH=/usr/local/bin:/usr/bin:/bin \
+    # An empty environment, as a new login has, but for a proxy that the network may need.
+    chroot "$room" /usr/bin/env -i HOME=/home/$user USER=$user PATH="$path" \
         ${https_proxy:+https_proxy="$https_proxy"} ${http_proxy:+http_proxy="$http_proxy"} \
         setpriv --reuid=$user --regid=$user --init-groups sh -c "cd && $1"
 }
 
 chroot "$room" id $user >/dev/null 2>&1 || chroot "$room" useradd --create-home --shell /bin/sh $user
 if [ -n "${RUST_FROM:-}" ]; then
-    mkdir -p "$room/home/$user/.cargo/bin"
-    cp -a "$RUST_FROM" "$room/home/$user/.rustup"
-    cp -a "$(command -v rustup)" "$room/home/$user/.cargo/bin/rustup"
-    for name in cargo rustc rustdoc rustfmt cargo-fmt cargo-clippy clippy-driver; do
-        ln -sf rustup "$room/home/$user/.cargo/bin/$name"
-    done
-    chroot "$room" chown -R $user: "/home/$user"
+    path=/opt/rust/bin:$path
+    [ -d "$room/opt/rust" ] || { mkdir -p "$room/opt/rust" && cp -a "$RUST_FROM/." "$room/opt/rust"; }
 elif [ ! -x "$room/home/$user/.cargo/bin/cargo" ]; then
     inside 'curl --proto =https --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --profile minimal --no-modify-path'
 fi

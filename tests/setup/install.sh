@@ -4,7 +4,7 @@
 set -eu
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
-prefix=$DESTDIR$PREFIX
+prefix=${DESTDIR:-}${PREFIX:?}
 
 install -d "$prefix/bin" "$prefix/share/lastmile/models"
 install -m 755 "$root/target/release/lastmile" "$root/target/release/lastmile-engine" "$prefix/bin"

@@ -15,4 +15,6 @@ lint() {
 # Advisories come from a database on the network; CI asks for them in a job of its own.
 lint cargo-deny --locked check bans licenses sources
 lint typos
-lint zizmor --offline --quiet --no-progress .github action
+lint zizmor --offline --quiet --no-progress .
+# shellcheck disable=SC2046 # no name of a script holds a space
+lint shellcheck $(git grep -lE '^#!(/bin/sh|/usr/bin/env bash)')
