@@ -1,6 +1,39 @@
-//! Repairs code that no longer parses. The modules stand in the order in which data flows through them.
+//! Repairs code that no longer parses.
+//!
+//! The blank lines keep the modules in the order in which data flows through them.
+
+pub mod change;
+
+pub mod diagnose;
 
 pub mod lang;
+
 pub mod lexeme;
-pub mod protocol;
+
 pub mod state;
+
+pub mod window;
+
+pub mod protocol;
+
+pub mod ports;
+
+pub mod candidate;
+
+pub mod verify;
+
+pub mod rank;
+
+pub mod patch;
+
+pub mod report;
+
+pub mod pipeline;
+
+pub mod config;
+
+#[expect(clippy::disallowed_methods, reason = "files and processes live here")]
+pub mod io;
+
+#[expect(clippy::disallowed_methods, reason = "plugs the world into the core")]
+pub mod cli;

@@ -1,1 +1,7 @@
-fn main() {}
+//! The program `lastmile`: all it does is in `cli`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lastmile::cli::main()
+}

@@ -1,0 +1,147 @@
+//! A repair of a whole text, put together from the engine's proposals for its windows.
+
+use std::collections::{BinaryHeap, HashSet};
+use std::cmp::Ordering;
+
+use crate::patch::Edit;
+use crate::protocol::Step;
+
+/// One way to repair one window.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Choice {
+    /// Applies to the text as the first choices of all earlier windows left it.
+    pub edit: Edit,
+    pub score: f64,
+    pub votes: u32,
+    pub steps: Vec<Step>,
+}
+
+/// A text that may be a repair: not verified yet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Candidate {
+    pub text: String,
+    /// Sum of the scores of its choices.
+    pub score: f64,
+    /// Fewest votes of its choices.
+    pub votes: u32,
+    pub n_windows: usize,
+    /// How each window was repaired.
+    pub trajectory: Vec<Vec<Step>>,
+}
+
+/// The most combinations that are looked at for each one that is wanted.
+const TRIES: usize = 4;
+
+/// Combines the choices of all windows, best sum of scores first, into at most about
+/// [`TRIES`] × `k` texts that differ from `text` and from each other.
+///
+/// Each list is ordered best first and not empty.
+pub fn combine(text: &str, windows: &[Vec<Choice>], k: usize) -> Vec<Candidate> {
+    let mut seen_texts = HashSet::from([text.to_owned()]);
+    let mut candidates = Vec::new();
+    for picks in best_sums(windows, TRIES * k) {
+        let Some(after) = apply(text, windows, &picks) else { continue };
+        if !seen_texts.insert(after.clone()) {
+            continue;
+        }
+        let chosen = || windows.iter().zip(&picks).map(|(choices, pick)| &choices[*pick]);
+        candidates.push(Candidate {
+            text: after,
+            score: chosen().map(|choice| choice.score).sum(),
+            votes: chosen().map(|choice| choice.votes).min().unwrap_or_default(),
+            n_windows: windows.len(),
+            trajectory: chosen().map(|choice| choice.steps.clone()).collect(),
+        });
+    }
+    candidates
+}
+
+/// The text after one choice for each window; `None` when two of them touch the same place.
+fn apply(text: &str, windows: &[Vec<Choice>], picks: &[usize]) -> Option<String> {
+    let first: Vec<&Edit> = windows.iter().map(|choices| &choices[0].edit).collect();
+    let mut applied: Vec<Edit> = Vec::with_capacity(picks.len());
+    let mut after = text.to_owned();
+    for (idx, pick) in picks.iter().enumerate() {
+        let mut edit = windows[idx][*pick].edit.clone();
+        if picks[..idx].iter().any(|pick| *pick != 0) {
+            for before in first[..idx].iter().rev() {
+                edit = edit.before(before)?;
+            }
+            for before in &applied {
+                edit = edit.after(before)?;
+            }
+        }
+        after = edit.apply(&after)?;
+        applied.push(edit);
+    }
+    Some(after)
+}
+
+/// Index vectors of the highest sums, highest first.
+fn best_sums(windows: &[Vec<Choice>], limit: usize) -> Vec<Vec<usize>> {
+    let sum = |picks: &[usize]| picks.iter().zip(windows).map(|(pick, choices)| choices[*pick].score).sum();
+    let first = vec![0; windows.len()];
+    let mut seen = HashSet::from([first.clone()]);
+    let mut heap = BinaryHeap::from([Entry { sum: sum(&first), picks: first }]);
+    let mut best = Vec::new();
+    while best.len() < limit && let Some(entry) = heap.pop() {
+        for idx in 0..windows.len() {
+            let mut picks = entry.picks.clone();
+            picks[idx] += 1;
+            if picks[idx] < windows[idx].len() && seen.insert(picks.clone()) {
+                heap.push(Entry { sum: sum(&picks), picks });
+            }
+        }
+        best.push(entry.picks);
+    }
+    best
+}
+
+#[derive(PartialEq)]
+struct Entry {
+    sum: f64,
+    picks: Vec<usize>,
+}
+
+impl Eq for Entry {}
+
+impl Ord for Entry {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.sum.total_cmp(&other.sum).then_with(|| other.picks.cmp(&self.picks))
+    }
+}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn choice(before: &str, after: &str, score: f64) -> Choice {
+        Choice { edit: Edit::between(before, after), score, votes: 0, steps: Vec::new() }
+    }
+
+    fn texts(candidates: &[Candidate]) -> Vec<&str> {
+        candidates.iter().map(|candidate| candidate.text.as_str()).collect()
+    }
+
+    #[test]
+    fn choices_of_two_windows_combine_best_first() {
+        let first = vec![choice("a x b", "AA x b", -1.0), choice("a x b", "A x b", -2.0)];
+        let second = vec![choice("AA x b", "AA x B", -1.0), choice("AA x b", "AA x", -1.5)];
+        let candidates = combine("a x b", &[first, second], 4);
+        assert_eq!(texts(&candidates), ["AA x B", "AA x", "A x B", "A x"]);
+        assert_eq!(candidates.iter().map(|c| c.score).collect::<Vec<_>>(), [-2.0, -2.5, -3.0, -3.5]);
+    }
+
+    #[test]
+    fn clashing_no_op_and_double_candidates_are_dropped() {
+        let first = vec![choice("a", "ab", 0.0), choice("a", "b", -1.0)];
+        let second = vec![choice("ab", "abc", 0.0), choice("ab", "a", -0.5), choice("ab", "abc", -1.0)];
+        assert_eq!(texts(&combine("a", &[first, second], 4)), ["abc"]);
+    }
+}

@@ -1,0 +1,193 @@
+//! `lastmile check`: what does not parse, and where. Starts no engine.
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::Result;
+use clap::Args;
+
+use super::session::{Session, note, print, warn};
+use super::{ExitStatus, FormatArg};
+use crate::change::{Skip, SourceFile};
+use crate::config::Format;
+use crate::diagnose::{Diagnosis, diagnose};
+use crate::io::files::{self, FileError, Found};
+use crate::lang;
+use crate::patch::unified_diff;
+use crate::report::{Answer, Broken, FileReport, Outcome, Totals, sarif, show};
+
+#[derive(Args)]
+pub(super) struct CheckArgs {
+    /// Files and folders; this folder when none is named
+    #[arg(value_name = "PATHS")]
+    pub(super) paths: Vec<PathBuf>,
+
+    /// How to show what was found
+    #[arg(long, value_enum)]
+    pub(super) format: Option<FormatArg>,
+}
+
+/// A file that was looked at and is not healthy.
+pub(super) enum Finding {
+    Broken(SourceFile, Diagnosis),
+    Skipped(PathBuf, Skip),
+    Failed(PathBuf, FileError),
+}
+
+impl Finding {
+    pub(super) fn path(&self) -> &Path {
+        match self {
+            Finding::Broken(file, _) => &file.path,
+            Finding::Skipped(path, _) | Finding::Failed(path, _) => path,
+        }
+    }
+}
+
+/// All that was looked at below some paths.
+pub(super) struct Survey {
+    pub(super) n_checked: usize,
+    /// In the order of their paths.
+    pub(super) findings: Vec<Finding>,
+}
+
+pub(super) fn check(args: &CheckArgs, session: &Session) -> Result<ExitStatus> {
+    let format = args.format.map_or(session.config.output.format, Format::from);
+    let survey = survey(&args.paths, session)?;
+    let mut telling = Telling::new(format, survey.n_checked);
+    for finding in survey.findings {
+        let report = match finding {
+            Finding::Broken(file, diagnosis) => broken(file, diagnosis, Answer::NotAsked),
+            Finding::Skipped(path, skip) => skipped(&path, &skip),
+            Finding::Failed(path, error) => failed(&path, &error.to_string()),
+        };
+        telling.tell(report)?;
+    }
+    telling.finish()
+}
+
+/// Looks at every file below `paths`, in parallel.
+pub(super) fn survey(paths: &[PathBuf], session: &Session) -> Result<Survey> {
+    let roots = if paths.is_empty() { &[PathBuf::from(".")] } else { paths };
+    let excludes = files::excludes(&session.root(), &session.config.files.exclude)?;
+    let max_kib = session.config.files.max_kib;
+    let n_checked = AtomicUsize::new(0);
+    let findings = Mutex::new(Vec::new());
+    files::walk(roots, &excludes, &|found| {
+        let finding = match found {
+            Found::Failed(error) => Some(Finding::Failed(PathBuf::new(), error)),
+            Found::File { path, is_named } => look(path, is_named, max_kib, &n_checked),
+        };
+        if let Some(finding) = finding {
+            findings.lock().expect("no holder panics").push(finding);
+        }
+    });
+    let mut findings = findings.into_inner().expect("no holder panics");
+    findings.sort_by(|x, y| x.path().cmp(y.path()));
+    findings.dedup_by(|x, y| x.path() == y.path() && !x.path().as_os_str().is_empty());
+    Ok(Survey { n_checked: n_checked.into_inner(), findings })
+}
+
+/// Reads and judges one file. `None` when it is fine or none of ours.
+fn look(path: PathBuf, is_named: bool, max_kib: u64, n_checked: &AtomicUsize) -> Option<Finding> {
+    if !is_named && !may_be_ours(&path) {
+        return None;
+    }
+    let bytes = match files::read(&path, max_kib) {
+        Ok(Ok(bytes)) => bytes,
+        Ok(Err(skip)) => return Some(Finding::Skipped(path, skip)),
+        Err(error) => return Some(Finding::Failed(path, error)),
+    };
+    match SourceFile::decode(path.clone(), bytes) {
+        Err(Skip::UnknownLanguage) if !is_named => None,
+        Err(skip) => Some(Finding::Skipped(path, skip)),
+        Ok(file) => {
+            n_checked.fetch_add(1, Ordering::Relaxed);
+            let diagnosis = diagnose(&file.text, file.language);
+            (!diagnosis.faults.is_empty()).then_some(Finding::Broken(file, diagnosis))
+        }
+    }
+}
+
+/// Whether it is worth reading: most files tell by their names.
+fn may_be_ours(path: &Path) -> bool {
+    lang::of_file(path, b"").is_some()
+        || (path.extension().is_none() && lang::of_file(path, &files::head(path)).is_some())
+}
+
+/// A path as reports show it.
+pub(super) fn shown_path(path: &Path) -> String {
+    let path = path.strip_prefix("./").unwrap_or(path).to_string_lossy();
+    if cfg!(windows) { path.replace('\\', "/") } else { path.into_owned() }
+}
+
+pub(super) fn broken(file: SourceFile, diagnosis: Diagnosis, answer: Answer) -> FileReport {
+    let path = shown_path(&file.path);
+    let broken = Broken { language: file.language.name(), before: file.text, faults: diagnosis.faults, answer };
+    FileReport { path, outcome: Outcome::Broken(broken) }
+}
+
+pub(super) fn skipped(path: &Path, skip: &Skip) -> FileReport {
+    FileReport { path: shown_path(path), outcome: Outcome::Skipped(skip.to_string()) }
+}
+
+pub(super) fn failed(path: &Path, reason: &str) -> FileReport {
+    FileReport { path: shown_path(path), outcome: Outcome::Failed(reason.to_owned()) }
+}
+
+/// Tells about files as they come and sums up.
+pub(super) struct Telling {
+    format: Format,
+    totals: Totals,
+    /// Kept only for SARIF, which is one document.
+    kept: Vec<FileReport>,
+}
+
+impl Telling {
+    pub(super) fn new(format: Format, n_checked: usize) -> Self {
+        Self { format, totals: Totals { n_checked, ..Totals::default() }, kept: Vec::new() }
+    }
+
+    pub(super) fn tell(&mut self, report: FileReport) -> Result<()> {
+        self.totals.count(&report);
+        let shown = show(&report, self.format);
+        note(&shown.stderr);
+        print(&shown.stdout)?;
+        if self.format == Format::Sarif {
+            self.kept.push(report);
+        }
+        Ok(())
+    }
+
+    /// Prints only the diff; the rest goes to stderr.
+    pub(super) fn tell_diff(&mut self, report: &FileReport) -> Result<()> {
+        self.totals.count(report);
+        let path = report.path.trim_start_matches('/');
+        if let Outcome::Broken(broken) = &report.outcome {
+            return match broken.after() {
+                Some(after) => print(&unified_diff(path, &broken.before, after)),
+                None => Ok(warn(&format!("`{}` does not parse, and there is no suggestion", report.path))),
+            };
+        }
+        note(&show(report, Format::Human).stderr);
+        Ok(())
+    }
+
+    pub(super) fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    /// Prints what comes last and gives the exit status.
+    pub(super) fn finish(self) -> Result<ExitStatus> {
+        match self.format {
+            Format::Sarif => print(&sarif(&self.kept, env!("CARGO_PKG_VERSION")))?,
+            Format::Human => note(&format!("{}\n", self.totals.summary())),
+            Format::Json | Format::Github => {}
+        }
+        Ok(match self.totals {
+            totals if totals.n_failed > 0 => ExitStatus::Failed,
+            totals if totals.n_broken > totals.n_written => ExitStatus::FaultsRemain,
+            _ => ExitStatus::Clean,
+        })
+    }
+}

@@ -1,0 +1,60 @@
+//! `lastmile doctor` and `lastmile config`: what was found and what is in force.
+
+use anyhow::Result;
+use clap::Args;
+
+use super::session::{Session, complain_of_engine, load_config, print};
+use super::{ExitStatus, Global};
+use crate::config::DEFAULTS;
+use crate::io::engine::{find_models, find_program};
+use crate::lang::LANGUAGES;
+
+#[derive(Args)]
+pub(super) struct ConfigArgs {
+    /// Print the defaults and what each setting means
+    #[arg(long)]
+    default: bool,
+}
+
+pub(super) fn config(args: &ConfigArgs, global: &Global) -> Result<ExitStatus> {
+    if args.default {
+        print(DEFAULTS)?;
+        return Ok(ExitStatus::Clean);
+    }
+    let (config, path) = load_config(global)?;
+    let source = path.map_or("defaults".to_owned(), |path| format!("defaults, {}", path.display()));
+    print(&format!("# From: {source}, environment, flags\n{}", toml::to_string(&config)?))?;
+    Ok(ExitStatus::Clean)
+}
+
+pub(super) fn doctor(session: &mut Session) -> Result<ExitStatus> {
+    let settings = session.engine.settings().clone();
+    let shown = |path: std::path::PathBuf| path.display().to_string();
+    let none = || "none".to_owned();
+    let mut lines = vec![
+        ("lastmile", env!("CARGO_PKG_VERSION").to_owned()),
+        ("settings", session.config_path.clone().map_or_else(|| "defaults".to_owned(), shown)),
+        ("engine", find_program(settings.program.as_deref()).map_or_else(|_| none(), shown)),
+        ("models", find_models(settings.models.as_deref()).map_or_else(|_| none(), shown)),
+    ];
+    let greeting = session.engine.greeting();
+    if let Ok(greeting) = &greeting {
+        lines.push(("engine version", greeting.engine.clone()));
+        lines.push(("device", greeting.device.clone()));
+        for language in LANGUAGES {
+            let has_weights = greeting.languages.iter().any(|name| name == language.name());
+            lines.push((language.name(), if has_weights { "ready" } else { "no weights" }.to_owned()));
+        }
+    }
+    for (name, value) in lines {
+        print(&format!("{name:15} {value}\n"))?;
+    }
+    match greeting {
+        Ok(greeting) if !greeting.languages.is_empty() => Ok(ExitStatus::Clean),
+        Ok(_) => Ok(ExitStatus::Failed),
+        Err(error) => {
+            complain_of_engine(&error);
+            Ok(ExitStatus::Failed)
+        }
+    }
+}

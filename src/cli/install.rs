@@ -1,0 +1,218 @@
+//! `lastmile install` and `lastmile uninstall`: git's hook put in place, and taken away without a trace.
+//!
+//! Somebody else's hook is never changed: it is kept and goes first, or the command refuses and says which line to add.
+
+use std::fs;
+use std::io::{ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+
+use super::ExitStatus;
+use crate::io::files;
+use crate::io::git::{HooksFolder, HooksOwner, Repo};
+
+/// The hook as it stands in the project's own folder `hooks`.
+const SHIM: &str = include_str!("../../hooks/pre-commit");
+/// What a hook of one's own needs to call.
+const LINE: &str = "lastmile hook pre-commit";
+
+/// Puts the hook in place.
+pub fn install() -> anyhow::Result<ExitStatus> {
+    let repo = Repo::open()?;
+    let hooks = repo.hooks()?;
+    let hook = hooks.path.join("pre-commit");
+    let found = read(&hook)?;
+    if let Some(text) = &found {
+        if read(&record_of(&repo))?.as_ref() == Some(text) {
+            return renew(&repo, &hooks, &hook, text);
+        }
+        if mentions(text, "lastmile") && mentions(text, "hook pre-commit") {
+            say(&format!("`{}` calls lastmile already", hook.display()));
+            return Ok(ExitStatus::Clean);
+        }
+        refuse_manager(text, &hook)?;
+    } else if is_husky(&hooks.path) {
+        refuse(&hook, "husky writes the files there", "to `.husky/pre-commit`, this line", LINE)?;
+    }
+    match hooks.owner {
+        HooksOwner::Shared => {
+            let why = "`core.hooksPath` leads out of this repository, where the hook would serve others too";
+            refuse(&hook, why, &format!("to `{}`, this line", hook.display()), LINE)?;
+        }
+        HooksOwner::Project if found.is_some() => {
+            let why = "the working tree has a hook of its own there";
+            refuse(&hook, why, &format!("to `{}`, this line", hook.display()), LINE)?;
+        }
+        HooksOwner::Project | HooksOwner::Git => {}
+    }
+    put(&repo, &hooks, &hook, found.is_some())?;
+    Ok(ExitStatus::Clean)
+}
+
+fn put(repo: &Repo, hooks: &HooksFolder, hook: &Path, is_taken: bool) -> anyhow::Result<()> {
+    let shim = shim_for(hooks);
+    let kept = kept_beside(hook);
+    if is_taken && kept.symlink_metadata().is_ok() {
+        bail!("`{}` is there already: an earlier hook is kept in it", kept.display());
+    }
+    fs::create_dir_all(&hooks.path).with_context(|| format!("failed to make `{}`", hooks.path.display()))?;
+    let mut new = tempfile::NamedTempFile::new_in(&hooks.path)?;
+    new.write_all(shim.as_bytes())?;
+    make_executable(new.path())?;
+    let record = record_of(repo);
+    fs::create_dir_all(repo.shared_folder())?;
+    files::create(&record, &shim)?;
+    if is_taken {
+        fs::rename(hook, &kept).with_context(|| format!("failed to keep `{}`", hook.display()))?;
+    }
+    if let Err(error) = new.persist_noclobber(hook) {
+        if is_taken {
+            fs::rename(&kept, hook)?;
+        }
+        return Err(error.error).with_context(|| format!("failed to write `{}`", hook.display()));
+    }
+    say(&format!("installed `{}`", hook.display()));
+    if is_taken {
+        say(&format!("the hook that was there goes first; it is kept as `{}`", kept.display()));
+    }
+    if hooks.owner == HooksOwner::Project {
+        say("it lies in the working tree: commit it to share it");
+    }
+    Ok(())
+}
+
+/// Our own hook, untouched: brought up to date when this program is another than the one that wrote it.
+fn renew(repo: &Repo, hooks: &HooksFolder, hook: &Path, text: &[u8]) -> anyhow::Result<ExitStatus> {
+    let shim = shim_for(hooks);
+    if shim.as_bytes() == text {
+        say(&format!("`{}` is in place already", hook.display()));
+        return Ok(ExitStatus::Clean);
+    }
+    files::create(&record_of(repo), &shim)?;
+    // An interruption here leaves a hook that works and that `uninstall` takes for an edited one.
+    if files::replace(hook, text, shim.as_bytes())?.is_err() {
+        bail!("`{}` changed in this moment", hook.display());
+    }
+    say(&format!("renewed `{}`", hook.display()));
+    Ok(ExitStatus::Clean)
+}
+
+/// Puts back what [`install`] found.
+pub fn uninstall() -> anyhow::Result<ExitStatus> {
+    let repo = Repo::open()?;
+    let record = record_of(&repo);
+    let Some(shim) = read(&record)? else {
+        say("nothing to remove: `lastmile install` has not put a hook here");
+        return Ok(ExitStatus::Clean);
+    };
+    let folders = [repo.hooks()?.path, repo.own_hooks()];
+    let mut hook = folders[0].join("pre-commit");
+    for folder in &folders {
+        let candidate = folder.join("pre-commit");
+        if read(&candidate)?.as_ref() == Some(&shim) {
+            hook = candidate;
+            break;
+        }
+    }
+    let kept = kept_beside(&hook);
+    match read(&hook)? {
+        Some(text) if text != shim => {
+            bail!(
+                "`{}` was changed after `lastmile install`\nhint: remove the line with `{LINE}` from it yourself{}",
+                hook.display(),
+                if kept.symlink_metadata().is_ok() { format!("; the hook before it is `{}`", kept.display()) } else { String::new() },
+            );
+        }
+        _ if kept.symlink_metadata().is_ok() => {
+            fs::rename(&kept, &hook).with_context(|| format!("failed to put `{}` back", hook.display()))?;
+            say(&format!("put back `{}` as it was", hook.display()));
+        }
+        Some(_) => {
+            fs::remove_file(&hook).with_context(|| format!("failed to remove `{}`", hook.display()))?;
+            say(&format!("removed `{}`", hook.display()));
+        }
+        None => say(&format!("`{}` is gone already", hook.display())),
+    }
+    fs::remove_file(&record)?;
+    // Saved suggestions may still lie in it.
+    let _ = fs::remove_dir(repo.shared_folder());
+    Ok(ExitStatus::Clean)
+}
+
+fn refuse_manager(hook: &[u8], path: &Path) -> anyhow::Result<()> {
+    if mentions(hook, "generated by pre-commit") || mentions(hook, "generated by prek") {
+        let config = format!(
+            "  - repo: local\n    hooks:\n      - {{id: lastmile, name: lastmile, entry: {LINE}, language: system, types_or: [python], require_serial: true}}"
+        );
+        refuse(path, "pre-commit or prek wrote it", "to `repos` in `.pre-commit-config.yaml`, these lines", &config)?;
+    }
+    if mentions(hook, "lefthook") {
+        let config = format!("pre-commit:\n  jobs:\n    - {{name: lastmile, run: {LINE}}}");
+        refuse(path, "lefthook wrote it", "to `lefthook.yml`, these lines", &config)?;
+    }
+    if path.parent().is_some_and(is_husky) || mentions(hook, "husky") {
+        refuse(path, "husky wrote it", "to `.husky/pre-commit`, this line", LINE)?;
+    }
+    Ok(())
+}
+
+fn refuse(hook: &Path, why: &str, whereto: &str, what: &str) -> anyhow::Result<()> {
+    bail!("`{}` is left as it is: {why}\nhint: add {whereto}:\n{what}", hook.display())
+}
+
+/// Husky 9 has git look in `.husky/_` and keeps people's files in `.husky`.
+fn is_husky(folder: &Path) -> bool {
+    folder.ends_with(".husky/_")
+}
+
+/// The hook as it is to be written.
+fn shim_for(hooks: &HooksFolder) -> String {
+    let program = match hooks.owner {
+        HooksOwner::Git => std::env::current_exe().ok(),
+        // Others will check this file out, where this machine's paths mean nothing.
+        HooksOwner::Project | HooksOwner::Shared => None,
+    };
+    let Some(program) = program.as_deref().and_then(Path::to_str) else { return SHIM.to_owned() };
+    let line = format!("installed='{}'\n", program.replace('\\', "/").replace('\'', r"'\''"));
+    SHIM.replacen("installed=\n", &line, 1)
+}
+
+/// Where the hook that was there first is kept.
+fn kept_beside(hook: &Path) -> PathBuf {
+    hook.with_extension("before-lastmile")
+}
+
+/// A copy of the hook as it was installed tells an untouched one from one that was edited.
+fn record_of(repo: &Repo) -> PathBuf {
+    repo.shared_folder().join("installed-pre-commit")
+}
+
+fn read(path: &Path) -> anyhow::Result<Option<Vec<u8>>> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        // A link that leads nowhere is no hook, but it is somebody's.
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(path.is_symlink().then(Vec::new)),
+        Err(error) => Err(error).with_context(|| format!("failed to read `{}`", path.display())),
+    }
+}
+
+fn mentions(text: &[u8], words: &str) -> bool {
+    text.windows(words.len()).any(|window| window == words.as_bytes())
+}
+
+#[cfg(unix)]
+fn make_executable(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))
+}
+
+/// Git for Windows goes by the first line.
+#[cfg(not(unix))]
+fn make_executable(_path: &Path) -> std::io::Result<()> {
+    Ok(())
+}
+
+fn say(line: &str) {
+    anstream::println!("{line}");
+}

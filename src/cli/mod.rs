@@ -1,0 +1,168 @@
+//! The command line: what can be asked, and which exit code answers it.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+
+use crate::config::Format;
+
+mod check;
+mod doctor;
+mod explain;
+mod fix;
+mod repair;
+mod session;
+
+use session::Session;
+
+/// Repairs code that no longer parses.
+#[derive(Parser)]
+#[command(version, about, after_help = EXAMPLES, propagate_version = true, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+
+    #[command(flatten)]
+    global: Global,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  lastmile check                  what does not parse below this folder, and where
+  lastmile fix src                show repairs as diffs; change nothing
+  lastmile fix --diff | git apply apply them all through git
+  lastmile fix --write            write those that are safe
+  lastmile explain broken.py      how the repair was found, step by step
+
+Exit codes: 0 nothing left to fix, 1 faults remain, 2 lastmile itself failed.";
+
+/// Flags that every command takes.
+#[derive(Args)]
+struct Global {
+    /// Read settings from this file, not from the nearest lastmile.toml [env: LASTMILE_CONFIG]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
+    config: Option<PathBuf>,
+
+    /// Use this lastmile-engine [env: LASTMILE_ENGINE]
+    #[arg(long, global = true, value_name = "PROGRAM", help_heading = "Global options")]
+    engine: Option<PathBuf>,
+
+    /// Use the models in this folder [env: LASTMILE_MODELS]
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
+    models: Option<PathBuf>,
+
+    /// Run the network on `auto`, `cpu` or `cuda:0`
+    #[arg(long, global = true, value_name = "DEVICE", help_heading = "Global options")]
+    device: Option<String>,
+
+    /// Run the network on this many threads; 0 is one for each core
+    #[arg(long, global = true, value_name = "N", help_heading = "Global options")]
+    threads: Option<u32>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Say what does not parse, and where; starts no engine
+    Check(check::CheckArgs),
+    /// Repair files that do not parse: show, print as a diff, or write
+    Fix(fix::FixArgs),
+    /// Repair texts in a batch: one JSON object a line in, one a line out
+    Repair(repair::RepairArgs),
+    /// Show how a repair was found: each denoising step, its edit, its rate
+    Explain(explain::ExplainArgs),
+    /// Say what was found: settings, engine, models
+    Doctor,
+    /// Print the settings in force
+    Config(doctor::ConfigArgs),
+    /// Print completions for a shell
+    Completions {
+        shell: clap_complete::Shell,
+    },
+}
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ExitStatus {
+    Clean,
+    FaultsRemain,
+    Failed,
+}
+
+impl From<ExitStatus> for ExitCode {
+    fn from(status: ExitStatus) -> Self {
+        ExitCode::from(match status {
+            ExitStatus::Clean => 0,
+            ExitStatus::FaultsRemain => 1,
+            ExitStatus::Failed => 2,
+        })
+    }
+}
+
+/// How results are shown.
+#[derive(Clone, Copy, ValueEnum)]
+enum FormatArg {
+    /// Excerpts and diffs for people
+    Human,
+    /// One JSON object a line
+    Json,
+    /// One SARIF 2.1.0 document
+    Sarif,
+    /// Annotations in a GitHub workflow
+    Github,
+}
+
+impl From<FormatArg> for Format {
+    fn from(format: FormatArg) -> Self {
+        match format {
+            FormatArg::Human => Format::Human,
+            FormatArg::Json => Format::Json,
+            FormatArg::Sarif => Format::Sarif,
+            FormatArg::Github => Format::Github,
+        }
+    }
+}
+
+/// Runs the program and gives its exit code.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(status) => status.into(),
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            session::complain(&format!("{error:#}"));
+            ExitStatus::Failed.into()
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<ExitStatus> {
+    session::stop_between_writes()?;
+    let global = &cli.global;
+    match cli.command {
+        Command::Check(args) => check::check(&args, &Session::new(global)?),
+        Command::Fix(args) => fix::fix(&args, &mut Session::new(global)?),
+        Command::Repair(args) => repair::repair(&args, &mut Session::new(global)?),
+        Command::Explain(args) => explain::explain(&args, &mut Session::new(global)?),
+        Command::Doctor => doctor::doctor(&mut Session::new(global)?),
+        Command::Config(args) => doctor::config(&args, global),
+        Command::Completions { shell } => completions(shell),
+    }
+}
+
+fn completions(shell: clap_complete::Shell) -> Result<ExitStatus> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "lastmile", &mut script);
+    io::Write::write_all(&mut io::stdout().lock(), &script)?;
+    Ok(ExitStatus::Clean)
+}
+
+/// A reader that went away, as `head` does, is no failure.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+}

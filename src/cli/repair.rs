@@ -1,0 +1,148 @@
+//! `lastmile repair --jsonl`: texts in, candidates out, one JSON object a line each way.
+
+use std::io::{self, BufRead, Read, Write};
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::ExitStatus;
+use super::session::{Session, complain_of_engine};
+use crate::lang::{self, Dialect};
+use crate::pipeline::{self, Ask};
+use crate::ports::EngineError;
+use crate::rank::{FEATURES, Ranked};
+
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct RepairArgs {
+    /// Read {"id", "lang", "text"} a line from stdin, write {"id", "candidates", "ms"} a line to stdout
+    #[arg(long, required = true)]
+    jsonl: bool,
+
+    /// How many candidates at most for each text
+    #[arg(short, long, value_name = "N", default_value = "10")]
+    k: usize,
+
+    /// Milliseconds to search around each fault
+    #[arg(long, value_name = "MS")]
+    budget_ms: Option<u64>,
+
+    /// Add to each candidate its features and its confidence
+    #[arg(long)]
+    features: bool,
+}
+
+const EXAMPLES: &str = r#"Examples:
+  echo '{"id": "1", "lang": "python", "text": "print(1"}' | lastmile repair --jsonl
+  {"id":"1","candidates":[{"text":"print(1)","score":4.2}],"ms":31.0}
+
+Candidates come best first and all parse; a text that is fine has none. A line that cannot be read gets
+an answer with "error". A row may name its language version: {"target": "3.9"}."#;
+
+/// The longest line that is read.
+const MAX_LINE: u64 = 64 * 1024 * 1024;
+
+#[derive(Deserialize)]
+struct Row {
+    id: Value,
+    lang: String,
+    text: String,
+    target: Option<String>,
+}
+
+#[derive(Default, Serialize)]
+struct Answer {
+    id: Value,
+    candidates: Vec<Candidate>,
+    ms: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Candidate {
+    text: String,
+    score: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confidence: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    features: Option<[f64; FEATURES.len()]>,
+}
+
+pub(super) fn repair(args: &RepairArgs, session: &mut Session) -> Result<ExitStatus> {
+    session.config.repair.candidates = args.k;
+    session.config.repair.budget_ms = args.budget_ms.unwrap_or(session.config.repair.budget_ms);
+    let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());
+    let mut last_error = None;
+    let mut n_answered = 0;
+    while let Some(line) = next_line(&mut input)? {
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        let start = Instant::now();
+        let mut answer = answer(&line, args, session, &mut last_error);
+        n_answered += usize::from(answer.error.is_none());
+        answer.ms = start.elapsed().as_secs_f64() * 1000.0;
+        serde_json::to_writer(&mut output, &answer)?;
+        output.write_all(b"\n")?;
+        output.flush()?;
+    }
+    match last_error {
+        Some(error) => {
+            complain_of_engine(&error);
+            Ok(if n_answered == 0 { ExitStatus::Failed } else { ExitStatus::Clean })
+        }
+        None => Ok(ExitStatus::Clean),
+    }
+}
+
+fn next_line(input: &mut impl BufRead) -> Result<Option<Vec<u8>>> {
+    let mut line = Vec::new();
+    let read = input.take(MAX_LINE).read_until(b'\n', &mut line)?;
+    if read as u64 == MAX_LINE && line.last() != Some(&b'\n') {
+        bail!("a line of stdin is longer than {} MiB", MAX_LINE >> 20);
+    }
+    Ok((read > 0).then_some(line))
+}
+
+fn answer(line: &[u8], args: &RepairArgs, session: &mut Session, last_error: &mut Option<EngineError>) -> Answer {
+    let fail = |id, error| Answer { id, error: Some(error), ..Answer::default() };
+    let row: Row = match serde_json::from_slice(line) {
+        Ok(row) => row,
+        Err(error) => {
+            let id = serde_json::from_slice::<Value>(line).ok().and_then(|row| row.get("id").cloned());
+            return fail(id.unwrap_or_default(), format!("not a row: {error}"));
+        }
+    };
+    let Some(language) = lang::by_name(&row.lang) else {
+        return fail(row.id, format!("unknown language `{}`", row.lang));
+    };
+    let target = row.target.as_deref().and_then(|target| target.split_once('.'));
+    let target = target.and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
+    let (ask, engine) = session.ask(language, Dialect { target });
+    match pipeline::repair(&row.text, &ask, engine) {
+        Ok(repair) => Answer {
+            id: row.id,
+            candidates: repair.suggestions.into_iter().map(|ranked| candidate(ranked, &ask, args)).collect(),
+            ..Answer::default()
+        },
+        Err(error) => {
+            let message = error.to_string();
+            *last_error = Some(error);
+            fail(row.id, message)
+        }
+    }
+}
+
+fn candidate(ranked: Ranked, ask: &Ask, args: &RepairArgs) -> Candidate {
+    let candidate = ranked.verified.candidate();
+    Candidate {
+        text: candidate.text.clone(),
+        score: candidate.score,
+        confidence: ranked.confidence.filter(|_| args.features || ask.calibration.is_some()),
+        features: args.features.then_some(ranked.features),
+    }
+}

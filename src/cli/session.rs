@@ -1,0 +1,195 @@
+//! What the commands share: settings, engine, target versions, output.
+
+use std::collections::HashMap;
+use std::env;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use anstyle::{AnsiColor, Style};
+
+use super::Global;
+use crate::config::{Config, FILE_NAME, PythonTarget, python_target};
+use crate::io::engine::{Engine, EngineSettings, find_models};
+use crate::io::files;
+use crate::lang::{Dialect, Language};
+use crate::pipeline::Ask;
+use crate::ports::EngineError;
+use crate::rank::Calibration;
+
+/// One run of the program.
+pub(super) struct Session {
+    pub(super) config: Config,
+    /// The settings file, when there is one.
+    pub(super) config_path: Option<PathBuf>,
+    pub(super) engine: Engine,
+    calibrations: HashMap<&'static str, Option<Calibration>>,
+    targets: HashMap<PathBuf, Option<(u8, u8)>>,
+}
+
+impl Session {
+    pub(super) fn new(global: &Global) -> Result<Self> {
+        let (config, config_path) = load_config(global)?;
+        let engine = Engine::new(engine_settings(&config));
+        Ok(Self { config, config_path, engine, calibrations: HashMap::new(), targets: HashMap::new() })
+    }
+
+    /// The folder that patterns in the settings are relative to.
+    pub(super) fn root(&self) -> PathBuf {
+        let folder = self.config_path.as_deref().and_then(Path::parent).unwrap_or(Path::new("."));
+        std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned())
+    }
+
+    /// The language version that the project around `path` is written for.
+    pub(super) fn dialect(&mut self, path: &Path, language: &dyn Language) -> Dialect {
+        if language.name() != "python" {
+            return Dialect::default();
+        }
+        let target = match self.config.python.target {
+            PythonTarget::Version(major, minor) => Some((major, minor)),
+            PythonTarget::Auto => self.project_target(path),
+        };
+        Dialect { target }
+    }
+
+    fn project_target(&mut self, path: &Path) -> Option<(u8, u8)> {
+        let path = std::path::absolute(path).ok()?;
+        let folder = path.parent()?;
+        if let Some(target) = self.targets.get(folder) {
+            return *target;
+        }
+        // A pyproject.toml that cannot be read says nothing about the target.
+        let target = files::nearest(folder, "pyproject.toml")
+            .and_then(|path| files::read_text(&path).ok().flatten())
+            .and_then(|text| python_target(&text));
+        self.targets.insert(folder.to_owned(), target);
+        target
+    }
+
+    /// The calibration of the language's model.
+    fn calibration(&mut self, language: &'static dyn Language) -> Option<Calibration> {
+        if let Some(known) = self.calibrations.get(language.name()) {
+            return known.clone();
+        }
+        let folder = find_models(self.engine.settings().models.as_deref()).ok();
+        let path = folder.map(|folder| folder.join(language.name()).join("model.toml"));
+        let calibration = path.as_deref().and_then(|path| match read_calibration(path) {
+            Ok(calibration) => calibration,
+            Err(error) => {
+                warn(&format!("`{}`: {error:#}; every repair will need review", path.display()));
+                None
+            }
+        });
+        self.calibrations.insert(language.name(), calibration.clone());
+        calibration
+    }
+
+    /// What to ask the engine for a text, and the engine to ask.
+    pub(super) fn ask(&mut self, language: &'static dyn Language, dialect: Dialect) -> (Ask, &mut Engine) {
+        let repair = &self.config.repair;
+        let ask = Ask {
+            language,
+            dialect,
+            k: repair.candidates,
+            budget_ms: repair.budget_ms,
+            max_windows: repair.max_windows,
+            seed: repair.seed,
+            trace: false,
+            calibration: None,
+        };
+        let ask = Ask { calibration: self.calibration(language), ..ask };
+        (ask, &mut self.engine)
+    }
+}
+
+fn read_calibration(path: &Path) -> Result<Option<Calibration>> {
+    let Some(text) = files::read_text(path)? else { return Ok(None) };
+    Ok(Calibration::of_model(&text)?)
+}
+
+/// Defaults, file, environment and flags in one, and the file.
+pub(super) fn load_config(global: &Global) -> Result<(Config, Option<PathBuf>)> {
+    let path = match global.config.clone().or_else(|| variable("LASTMILE_CONFIG")) {
+        Some(path) => Some(path),
+        None => files::nearest(Path::new("."), FILE_NAME),
+    };
+    let text = match &path {
+        None => None,
+        Some(path) => match files::read_text(path)? {
+            Some(text) => Some(text),
+            None => bail!("`{}` does not exist (named by `--config` or LASTMILE_CONFIG)", path.display()),
+        },
+    };
+    let mut config = Config::layered(path.as_deref().zip(text.as_deref()))
+        .context("the settings cannot be used (`lastmile config --default` prints all of them)")?;
+    let engine = &mut config.engine;
+    let set = |setting: &mut PathBuf, flag: &Option<PathBuf>, name| {
+        if let Some(path) = flag.clone().or_else(|| variable(name)) {
+            *setting = path;
+        }
+    };
+    set(&mut engine.program, &global.engine, "LASTMILE_ENGINE");
+    set(&mut engine.models, &global.models, "LASTMILE_MODELS");
+    engine.device = global.device.clone().unwrap_or_else(|| engine.device.clone());
+    engine.threads = global.threads.unwrap_or(engine.threads);
+    Ok((config, path))
+}
+
+/// A path from the environment; an empty one counts as none.
+fn variable(name: &str) -> Option<PathBuf> {
+    env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+fn engine_settings(config: &Config) -> EngineSettings {
+    let named = |path: &PathBuf| (!path.as_os_str().is_empty()).then(|| path.clone());
+    EngineSettings {
+        program: named(&config.engine.program),
+        models: named(&config.engine.models),
+        device: config.engine.device.clone(),
+        threads: config.engine.threads,
+        start: Duration::from_millis(config.engine.start_ms),
+        grace: Duration::from_millis(config.engine.grace_ms),
+    }
+}
+
+/// Prints results, coloured where that is wanted and possible.
+pub(super) fn print(text: &str) -> Result<()> {
+    let mut out = anstream::AutoStream::auto(io::stdout().lock());
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
+}
+
+/// Prints to stderr. Nothing is left to do when that fails.
+pub(super) fn note(text: &str) {
+    let _ = anstream::AutoStream::auto(io::stderr().lock()).write_all(text.as_bytes());
+}
+
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+const HINT: Style = AnsiColor::Cyan.on_default().bold();
+
+pub(super) fn complain(message: &str) {
+    note(&format!("{ERROR}error{ERROR:#}: {message}\n"));
+}
+
+pub(super) fn warn(message: &str) {
+    note(&format!("{WARNING}warning{WARNING:#}: {message}\n"));
+}
+
+pub(super) fn hint(message: &str) {
+    note(&format!("{HINT}hint{HINT:#}: {message}\n"));
+}
+
+/// Says why the engine gave no answer and what to do.
+pub(super) fn complain_of_engine(error: &EngineError) {
+    complain(&error.to_string());
+    hint(error.hint());
+}
+
+/// Makes Ctrl-C wait for the file that is being replaced, then stop.
+pub(super) fn stop_between_writes() -> Result<()> {
+    #[expect(clippy::exit, reason = "a signal ends the program from its own thread, with the shell's code for it")]
+    let stop = || files::between_writes(|| std::process::exit(130));
+    ctrlc::set_handler(stop).context("Ctrl-C cannot be handled")
+}

@@ -1,0 +1,92 @@
+//! Says where a text breaks the rules of its language, and which of the faults count.
+
+use crate::lang::{Dialect, Fault, Language};
+
+/// What the judge found in a text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Diagnosis {
+    /// In the order of the text; empty means healthy.
+    pub faults: Vec<Fault>,
+    /// How many more were found on lines that ask to be left alone.
+    pub n_ignored: usize,
+}
+
+/// Finds the faults of `text`. The newest grammar decides, whatever the project is written for: a
+/// file that some Python accepts is never called broken.
+pub fn diagnose(text: &str, language: &dyn Language) -> Diagnosis {
+    let mut faults = language.faults(text, Dialect::default());
+    let n_found = faults.len();
+    let marker = language.style().comment;
+    if n_found > 0 && let Some(marker) = marker && text.contains("lastmile: ignore") {
+        if text.lines().any(|line| comment_says(line, marker, "lastmile: ignore-file")) {
+            faults.clear();
+        }
+        faults.retain(|fault| !comment_says(line_at(text, fault.span.start), marker, "lastmile: ignore"));
+    }
+    Diagnosis { n_ignored: n_found - faults.len(), faults }
+}
+
+fn line_at(text: &str, byte: usize) -> &str {
+    let start = text[..byte].rfind('\n').map_or(0, |at| at + 1);
+    text[start..].lines().next().unwrap_or_default()
+}
+
+/// Whether the line ends in a comment that opens with `words`.
+fn comment_says(line: &str, marker: char, words: &str) -> bool {
+    let Some((_, comment)) = line.rsplit_once(marker) else { return false };
+    let Some(rest) = comment.trim_start().strip_prefix(words) else { return false };
+    !rest.starts_with(|c: char| c.is_alphanumeric() || c == '-')
+}
+
+/// A place as people count it: lines and characters from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    pub line: usize,
+    pub column: usize,
+}
+
+/// The place of a byte of `text`; past its end, the end.
+pub fn place(text: &str, byte: usize) -> Place {
+    let before = &text[..byte.min(text.len())];
+    let start = before.rfind('\n').map_or(0, |at| at + 1);
+    Place {
+        line: before.bytes().filter(|byte| *byte == b'\n').count() + 1,
+        column: before[start..].chars().count() + 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lang::python::Python;
+
+    #[track_caller]
+    fn check(text: &str, n_faults: usize, n_ignored: usize) {
+        let diagnosis = diagnose(text, &Python);
+        assert_eq!((diagnosis.faults.len(), diagnosis.n_ignored), (n_faults, n_ignored), "{diagnosis:?}");
+    }
+
+    #[test]
+    fn comments_can_silence_faults() {
+        check("print 'a'\n", 1, 0);
+        check("print 'a'  # lastmile: ignore\n", 0, 1);
+        check("print 'a'  # lastmile: ignore, Python 2 on purpose\n", 0, 1);
+        check("print 'a'  # lastmile: ignored\n", 1, 0);
+        check("# lastmile: ignore-file\nprint 'a'\nprint 'b'\n", 0, 2);
+        check("print 'a'\nprint 'b'  # lastmile: ignore\n", 1, 1);
+    }
+
+    #[test]
+    fn newer_grammar_is_no_fault() {
+        check("match x:\n    case 1: pass\n", 0, 0);
+        check("type A = int\n", 0, 0);
+        check("try:\n    pass\nexcept A, B:\n    pass\n", 0, 0);
+    }
+
+    #[test]
+    fn places_count_characters_from_one() {
+        assert_eq!(place("é = (\n", 5), Place { line: 1, column: 5 });
+        assert_eq!(place("a\nb", 2), Place { line: 2, column: 1 });
+        assert_eq!(place("a\n", 99), Place { line: 2, column: 1 });
+    }
+}

@@ -1,0 +1,164 @@
+//! Finds, reads and replaces files.
+
+use std::fs;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
+use ignore::{WalkBuilder, WalkState};
+
+use crate::change::Skip;
+
+/// Why files could not be found, read or replaced.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    #[error("`{}` cannot be read: {source}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+
+    #[error("`{}` cannot be written: {source}; it is as it was", path.display())]
+    Write { path: PathBuf, source: io::Error },
+
+    #[error("{0}")]
+    Walk(ignore::Error),
+
+    #[error("`files.exclude` holds a wrong pattern: {0}")]
+    Pattern(ignore::Error),
+}
+
+/// What one look at a path gave.
+pub enum Found {
+    /// A file that was asked for by name or found in a folder.
+    File { path: PathBuf, is_named: bool },
+    Failed(FileError),
+}
+
+/// Patterns of files to leave alone, relative to `folder`.
+pub fn excludes(folder: &Path, patterns: &[String]) -> Result<Gitignore, FileError> {
+    let mut builder = GitignoreBuilder::new(folder);
+    for pattern in patterns {
+        builder.add_line(None, pattern).map_err(FileError::Pattern)?;
+    }
+    builder.build().map_err(FileError::Pattern)
+}
+
+/// Calls `visit` for every file below `roots`, on several threads and in no order.
+///
+/// Folders honour .gitignore. Links inside folders are not followed: what they point to is looked at
+/// where it lies. A root is always taken, link or not.
+pub fn walk(roots: &[PathBuf], excludes: &Gitignore, visit: &(impl Fn(Found) + Sync)) {
+    let Some((first, others)) = roots.split_first() else { return };
+    let mut builder = WalkBuilder::new(first);
+    for root in others {
+        builder.add(root);
+    }
+    let n_threads = std::thread::available_parallelism().map_or(1, usize::from);
+    builder.require_git(false).threads(n_threads).build_parallel().run(|| {
+        Box::new(move |entry| {
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(error) => {
+                    visit(Found::Failed(FileError::Walk(error)));
+                    return WalkState::Continue;
+                }
+            };
+            let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
+            let is_excluded = !excludes.is_empty()
+                && excludes.matched_path_or_any_parents(absolute(entry.path()), is_folder).is_ignore();
+            if is_excluded {
+                return WalkState::Skip;
+            }
+            let is_named = entry.depth() == 0;
+            let is_file = entry.file_type().is_none_or(|kind| kind.is_file());
+            if is_file || (is_named && !is_folder && !entry.path().is_dir()) {
+                visit(Found::File { path: entry.into_path(), is_named });
+            }
+            WalkState::Continue
+        })
+    });
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// The first bytes of a file, enough for a `#!` line.
+pub fn head(path: &Path) -> Vec<u8> {
+    let mut head = Vec::new();
+    // A file that cannot be read here is reported when it is read whole.
+    if let Ok(file) = fs::File::open(path) {
+        let _ = file.take(128).read_to_end(&mut head);
+    }
+    head
+}
+
+/// All bytes of a regular file that is not larger than `max_kib`.
+pub fn read(path: &Path, max_kib: u64) -> Result<Result<Vec<u8>, Skip>, FileError> {
+    let fail = |source| FileError::Read { path: path.to_owned(), source };
+    // Asked before it is opened: opening a pipe would wait for its writer.
+    let about = fs::metadata(path).map_err(fail)?;
+    if !about.is_file() {
+        return Ok(Err(Skip::NotRegular));
+    }
+    if about.len() > max_kib * 1024 {
+        return Ok(Err(Skip::TooLarge { kib: about.len().div_ceil(1024), limit_kib: max_kib }));
+    }
+    fs::read(path).map(Ok).map_err(fail)
+}
+
+/// The whole text of a small file; `None` when there is none.
+pub fn read_text(path: &Path) -> Result<Option<String>, FileError> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(FileError::Read { path: path.to_owned(), source }),
+    }
+}
+
+/// The nearest file of that name in `folder` or above it.
+pub fn nearest(folder: &Path, name: &str) -> Option<PathBuf> {
+    absolute(folder).ancestors().map(|folder| folder.join(name)).find(|path| path.is_file())
+}
+
+static WRITING: Mutex<()> = Mutex::new(());
+
+/// Runs `f` while no file is being replaced, and keeps any from being replaced until it ends.
+pub fn between_writes<T>(f: impl FnOnce() -> T) -> T {
+    let _guard = WRITING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    f()
+}
+
+/// Puts `after` in the place of `before`, all or nothing, with the same permissions.
+///
+/// A link is followed, so it goes on pointing to the same file. Nothing happens when the file no
+/// longer holds `before`.
+pub fn replace(path: &Path, before: &[u8], after: &[u8]) -> Result<Result<(), Skip>, FileError> {
+    let fail = |source| FileError::Write { path: path.to_owned(), source };
+    between_writes(|| {
+        let target = fs::canonicalize(path).map_err(fail)?;
+        let about = fs::metadata(&target).map_err(fail)?;
+        if about.permissions().readonly() {
+            return Err(fail(io::Error::new(io::ErrorKind::PermissionDenied, "it is read-only")));
+        }
+        let folder = target.parent().unwrap_or(Path::new("."));
+        let mut fresh = tempfile::Builder::new().prefix(".lastmile-").tempfile_in(folder).map_err(fail)?;
+        fresh.write_all(after).map_err(fail)?;
+        fresh.as_file().set_permissions(about.permissions()).map_err(fail)?;
+        fresh.as_file().sync_all().map_err(fail)?;
+        if fs::read(&target).map_err(fail)? != before {
+            return Ok(Err(Skip::Changed));
+        }
+        fresh.persist(&target).map_err(|error| fail(error.error))?;
+        Ok(Ok(()))
+    })
+}
+
+/// Writes a file that may not exist yet, all or nothing.
+pub fn create(path: &Path, text: &str) -> Result<(), FileError> {
+    let fail = |source| FileError::Write { path: path.to_owned(), source };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut fresh = tempfile::Builder::new().prefix(".lastmile-").tempfile_in(folder).map_err(fail)?;
+    fresh.write_all(text.as_bytes()).map_err(fail)?;
+    fresh.persist(path).map_err(|error| fail(error.error))?;
+    Ok(())
+}

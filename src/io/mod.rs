@@ -1,0 +1,4 @@
+//! The world: files and processes. No decisions are made here.
+
+pub mod engine;
+pub mod files;

@@ -1,0 +1,199 @@
+//! Orders verified repairs and says how sure it is of each.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::lang::Language;
+use crate::state::{State, align};
+use crate::verify::Verified;
+
+/// How a suggestion may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Applicability {
+    /// Likely enough what the author meant; `fix --write` applies it.
+    Safe,
+    /// Parses, but a person should look first.
+    NeedsReview,
+}
+
+impl Applicability {
+    /// For people and for JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Applicability::Safe => "safe",
+            Applicability::NeedsReview => "needs-review",
+        }
+    }
+}
+
+/// Names of the features, in their order; also the keys of `[confidence.weights]`.
+pub const FEATURES: [&str; 10] =
+    ["bias", "score", "gap", "rank", "siblings", "events", "lexemes", "faults", "votes", "windows"];
+
+/// What is known about a candidate, as numbers.
+pub type Features = [f64; FEATURES.len()];
+
+/// A verified repair in its place among its siblings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ranked {
+    pub verified: Verified,
+    pub features: Features,
+    /// The probability that the author would have made this repair; absent without a calibration.
+    pub confidence: Option<f64>,
+    pub applicability: Applicability,
+}
+
+/// Turns features into a probability. Fitted on the training split, stored with the weights.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calibration {
+    weights: BTreeMap<String, f64>,
+    /// From this probability on a repair is [`Applicability::Safe`].
+    pub threshold: f64,
+}
+
+/// Why a model's calibration cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CalibrationError {
+    #[error("{0}")]
+    Toml(String),
+    #[error("`confidence.weights` names `{0}`, which is no feature")]
+    UnknownFeature(String),
+}
+
+impl Calibration {
+    /// Reads the section `[confidence]` of a `model.toml`; `None` when it has none.
+    pub fn of_model(model_toml: &str) -> Result<Option<Self>, CalibrationError> {
+        #[derive(Deserialize)]
+        struct Model {
+            confidence: Option<Calibration>,
+        }
+        let model: Model =
+            toml::from_str(model_toml).map_err(|error| CalibrationError::Toml(error.to_string()))?;
+        let unknown = model
+            .confidence
+            .iter()
+            .flat_map(|calibration| calibration.weights.keys())
+            .find(|name| !FEATURES.contains(&name.as_str()));
+        match unknown {
+            Some(name) => Err(CalibrationError::UnknownFeature(name.clone())),
+            None => Ok(model.confidence),
+        }
+    }
+
+    /// The logistic function of the weighted sum.
+    pub fn confidence(&self, features: &Features) -> f64 {
+        let weight = |name: &str| self.weights.get(name).copied().unwrap_or_default();
+        let sum: f64 = FEATURES.iter().zip(features).map(|(name, value)| weight(name) * value).sum();
+        1.0 / (1.0 + (-sum).exp())
+    }
+}
+
+/// Orders repairs of `before`: by evidence, then by score, then the shorter text.
+pub fn rank(
+    before: &str,
+    n_faults: usize,
+    language: &dyn Language,
+    calibration: Option<&Calibration>,
+    mut repairs: Vec<Verified>,
+) -> Vec<Ranked> {
+    repairs.sort_by(|x, y| {
+        let scores = || y.candidate().score.total_cmp(&x.candidate().score);
+        let lengths = || x.candidate().text.len().cmp(&y.candidate().text.len());
+        y.evidence().cmp(&x.evidence()).then_with(scores).then_with(lengths)
+    });
+    let state = State::new(before.to_owned(), language.style());
+    let all: Vec<Features> =
+        (0..repairs.len()).map(|rank| features(&state, n_faults, &repairs, rank)).collect();
+    repairs
+        .into_iter()
+        .zip(all)
+        .map(|(verified, features)| {
+            let confidence = calibration.map(|calibration| calibration.confidence(&features));
+            let is_safe = calibration.zip(confidence).is_some_and(|(c, confidence)| confidence >= c.threshold);
+            let applicability = if is_safe { Applicability::Safe } else { Applicability::NeedsReview };
+            Ranked { verified, features, confidence, applicability }
+        })
+        .collect()
+}
+
+/// The features of one repair among its siblings, which are ordered best first.
+fn features(before: &State, n_faults: usize, repairs: &[Verified], rank: usize) -> Features {
+    let candidate = repairs[rank].candidate();
+    let rival = repairs.iter().enumerate().find(|(idx, _)| *idx != rank).map(|(_, rival)| rival);
+    let gap = rival.map_or(NO_RIVAL, |rival| candidate.score - rival.candidate().score);
+    let after = State::new(candidate.text.clone(), before.style());
+    let n_events = align(before, &after, MAX_ALIGNED).map_or(MAX_ALIGNED, |events| events.len());
+    [
+        1.0,
+        candidate.score,
+        gap.clamp(-NO_RIVAL, NO_RIVAL),
+        number(rank),
+        number(repairs.len()).ln(),
+        number(n_events),
+        number(before.len()).ln(),
+        number(n_faults).ln_1p(),
+        f64::from(candidate.votes).ln_1p(),
+        number(candidate.n_windows),
+    ]
+}
+
+/// The gap to the second best when there is none: as good as a clear lead.
+const NO_RIVAL: f64 = 20.0;
+
+/// Lexemes between the first and the last change beyond which a repair counts as very large.
+const MAX_ALIGNED: usize = 400;
+
+fn number(count: usize) -> f64 {
+    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::candidate::Candidate;
+    use crate::lang::{Dialect, python::Python};
+    use crate::verify::verify;
+
+    fn repairs(texts: &[(&str, f64)]) -> Vec<Verified> {
+        let candidate = |text: &str, score| Candidate {
+            text: text.to_owned(),
+            score,
+            votes: 0,
+            n_windows: 1,
+            trajectory: Vec::new(),
+        };
+        let verified = |(text, score): &(&str, f64)| verify("f(", candidate(text, *score), &Python, Dialect::default());
+        texts.iter().filter_map(verified).collect()
+    }
+
+    #[test]
+    fn the_likelier_comes_first_and_its_features_say_so() {
+        let ranked = rank("f(", 1, &Python, None, repairs(&[("f", -3.0), ("f()", -1.0)]));
+        assert_eq!(ranked[0].verified.candidate().text, "f()");
+        let named: BTreeMap<_, _> = FEATURES.iter().zip(ranked[0].features).collect();
+        assert_eq!((named[&"score"], named[&"gap"], named[&"events"], named[&"rank"]), (-1.0, 2.0, 1.0, 0.0));
+        assert_eq!(ranked[1].applicability, Applicability::NeedsReview);
+        assert_eq!(ranked[1].confidence, None);
+    }
+
+    #[test]
+    fn a_calibration_makes_it_safe() {
+        let model = "version = 1\n[confidence]\nweights = { bias = 1.0, score = 2.0 }\nthreshold = 0.9\n";
+        let calibration = Calibration::of_model(model).expect("valid").expect("has one");
+        let ranked = rank("f(", 1, &Python, Some(&calibration), repairs(&[("f", -3.0), ("f()", 2.0)]));
+        assert_eq!(ranked.iter().map(|r| r.applicability).collect::<Vec<_>>(), [
+            Applicability::Safe,
+            Applicability::NeedsReview
+        ]);
+    }
+
+    #[test]
+    fn a_calibration_may_be_absent_but_not_wrong() {
+        assert_eq!(Calibration::of_model("version = 1"), Ok(None));
+        let unknown = "[confidence]\nweights = { scroe = 1.0 }\nthreshold = 0.9"; // typos: ignore
+        let error = Calibration::of_model(unknown).expect_err("misspelt");
+        assert_eq!(error, CalibrationError::UnknownFeature("scroe".to_owned())); // typos: ignore
+    }
+}

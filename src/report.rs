@@ -1,0 +1,423 @@
+//! What became of each file, and how it is told: for people, as JSON, SARIF or workflow commands.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use anstyle::{AnsiColor, Style};
+use serde_json::{Value, json};
+
+use crate::config::Format;
+use crate::diagnose::{Place, place};
+use crate::lang::Fault;
+use crate::patch::{LineEdit, line_edits, unified_diff};
+use crate::rank::{Applicability, Ranked};
+
+/// One file and what became of it. Healthy files have none.
+#[derive(Debug)]
+pub struct FileReport {
+    /// As the user named it, with `/` between folders.
+    pub path: String,
+    pub outcome: Outcome,
+}
+
+/// What became of a file.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It does not parse, or did not.
+    Broken(Broken),
+    /// It was left alone, for this reason.
+    Skipped(String),
+    /// It could not be read or written, for this reason.
+    Failed(String),
+}
+
+/// A file that does not parse, or did not before it was repaired.
+#[derive(Debug)]
+pub struct Broken {
+    pub language: &'static str,
+    pub before: String,
+    pub faults: Vec<Fault>,
+    pub answer: Answer,
+}
+
+/// What `lastmile` has to say about a broken file.
+#[derive(Debug)]
+pub enum Answer {
+    /// Only the faults were asked for.
+    NotAsked,
+    /// No repair, for this reason.
+    Nothing(String),
+    /// The best repair, shown and not written.
+    Suggested(Box<Ranked>),
+    Written(Box<Ranked>),
+}
+
+impl Broken {
+    /// The best repair.
+    pub fn repair(&self) -> Option<&Ranked> {
+        match &self.answer {
+            Answer::Suggested(repair) | Answer::Written(repair) => Some(repair),
+            Answer::NotAsked | Answer::Nothing(_) => None,
+        }
+    }
+
+    /// The text after it.
+    pub fn after(&self) -> Option<&str> {
+        self.repair().map(|repair| repair.verified.candidate().text.as_str())
+    }
+
+    fn is_written(&self) -> bool {
+        matches!(self.answer, Answer::Written(_))
+    }
+}
+
+/// How many files came to what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    pub n_checked: usize,
+    pub n_broken: usize,
+    pub n_faults: usize,
+    pub n_suggested: usize,
+    pub n_unsure: usize,
+    pub n_written: usize,
+    pub n_skipped: usize,
+    pub n_failed: usize,
+}
+
+impl Totals {
+    pub fn count(&mut self, report: &FileReport) {
+        match &report.outcome {
+            Outcome::Skipped(_) => self.n_skipped += 1,
+            Outcome::Failed(_) => self.n_failed += 1,
+            Outcome::Broken(broken) => {
+                self.n_broken += 1;
+                self.n_faults += broken.faults.len();
+                self.n_written += usize::from(broken.is_written());
+                if let Answer::Suggested(repair) = &broken.answer {
+                    self.n_suggested += 1;
+                    self.n_unsure += usize::from(repair.applicability == Applicability::NeedsReview);
+                }
+            }
+        }
+    }
+
+    /// The last line for people.
+    pub fn summary(&self) -> String {
+        let files = |n: usize| if n == 1 { "1 file".to_owned() } else { format!("{n} files") };
+        let mut line = format!("checked {}: ", files(self.n_checked));
+        match (self.n_broken, self.n_faults) {
+            (0, _) => line.push_str("all parse"),
+            (n, 1) => write!(line, "{n} does not parse (1 fault)").expect("a string takes all"),
+            (1, faults) => write!(line, "1 does not parse ({faults} faults)").expect("a string takes all"),
+            (n, faults) => write!(line, "{n} do not parse ({faults} faults)").expect("a string takes all"),
+        }
+        for (n, what) in [(self.n_written, "repaired"), (self.n_suggested, "with a suggestion"), (self.n_skipped, "skipped"), (self.n_failed, "failed")] {
+            if n > 0 {
+                write!(line, ", {n} {what}").expect("a string takes all");
+            }
+        }
+        line
+    }
+}
+
+/// What goes to stdout and to stderr for one file.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Shown {
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// Tells about one file, except in SARIF, which is one document: see [`sarif`].
+pub fn show(report: &FileReport, format: Format) -> Shown {
+    match format {
+        Format::Human => human(report),
+        Format::Json => Shown { stdout: json_line(report), stderr: String::new() },
+        Format::Github => Shown { stdout: github(report), stderr: String::new() },
+        Format::Sarif => Shown::default(),
+    }
+}
+
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+const HINT: Style = AnsiColor::Cyan.on_default().bold();
+const ADDED: Style = AnsiColor::Green.on_default();
+const REMOVED: Style = AnsiColor::Red.on_default();
+const HUNK: Style = AnsiColor::Cyan.on_default();
+
+/// How many faults of one file are shown with their lines.
+const SHOWN_FAULTS: usize = 5;
+
+fn human(report: &FileReport) -> Shown {
+    let path = printable(&report.path);
+    match &report.outcome {
+        Outcome::Skipped(reason) => {
+            Shown { stderr: format!("{WARNING}warning{WARNING:#}: `{path}` was left alone: {reason}\n"), ..Shown::default() }
+        }
+        Outcome::Failed(reason) => {
+            Shown { stderr: format!("{ERROR}error{ERROR:#}: {reason}\n"), ..Shown::default() }
+        }
+        Outcome::Broken(broken) => Shown { stdout: human_broken(&path, broken), stderr: String::new() },
+    }
+}
+
+fn human_broken(path: &str, broken: &Broken) -> String {
+    let mut out = String::new();
+    for fault in broken.faults.iter().take(SHOWN_FAULTS) {
+        out.push_str(&excerpt(path, &broken.before, fault));
+        out.push('\n');
+    }
+    if broken.faults.len() > SHOWN_FAULTS {
+        let n_more = broken.faults.len() - SHOWN_FAULTS;
+        writeln!(out, "  ... and {n_more} more in `{path}`").expect("a string takes all");
+    }
+    match &broken.answer {
+        Answer::NotAsked => {}
+        Answer::Nothing(reason) => {
+            writeln!(out, "{HINT}no suggestion{HINT:#}: {reason}").expect("a string takes all");
+        }
+        Answer::Suggested(repair) | Answer::Written(repair) => {
+            let (word, style) = if broken.is_written() { ("repaired", ADDED) } else { ("suggestion", HINT) };
+            writeln!(out, "{style}{word}{style:#}: {}", evidence(repair)).expect("a string takes all");
+            let after = &repair.verified.candidate().text;
+            out.push_str(&coloured(&unified_diff(path, &broken.before, after)));
+        }
+    }
+    out.push('\n');
+    out
+}
+
+fn evidence(repair: &Ranked) -> String {
+    let review = match repair.applicability {
+        Applicability::Safe => "safe",
+        Applicability::NeedsReview => "needs review",
+    };
+    let evidence = repair.verified.evidence().name();
+    match repair.confidence {
+        Some(confidence) => format!("{review} ({evidence}, {:.0} % sure)", confidence * 100.0),
+        None => format!("{review} ({evidence})"),
+    }
+}
+
+/// The fault with its line, as compilers print it.
+fn excerpt(path: &str, text: &str, fault: &Fault) -> String {
+    let start = text[..fault.span.start].rfind('\n').map_or(0, |at| at + 1);
+    let from = text[..start.saturating_sub(1)].rfind('\n').map_or(0, |at| at + 1);
+    let end = text[fault.span.start..].find('\n').map_or(text.len(), |at| fault.span.start + at);
+    let line = text[..from].bytes().filter(|byte| *byte == b'\n').count() + 1;
+    // Long lines are shortened by the renderer, control characters shown as symbols.
+    let source = &text[from..end];
+    let at = fault.span.start - from..fault.span.end.clamp(fault.span.start, end.max(fault.span.start)) - from;
+    let annotation = AnnotationKind::Primary.span(at).label(printable(&fault.message));
+    let snippet = Snippet::source(source).line_start(line).path(path).annotation(annotation);
+    let title = format!("`{path}` does not parse");
+    let report = [Level::ERROR.primary_title(title).element(snippet)];
+    Renderer::styled().render(&report).clone()
+}
+
+fn coloured(diff: &str) -> String {
+    let mut out = String::with_capacity(diff.len() * 2);
+    for line in diff.split_inclusive('\n') {
+        let style = match line.as_bytes().first() {
+            _ if line.starts_with("---") || line.starts_with("+++") => Style::new().bold(),
+            Some(b'+') => ADDED,
+            Some(b'-') => REMOVED,
+            Some(b'@') => HUNK,
+            _ => Style::new(),
+        };
+        let text = line.trim_end_matches('\n');
+        writeln!(out, "{style}{text}{style:#}").expect("a string takes all");
+    }
+    out
+}
+
+/// Text from outside without what could steer a terminal.
+pub fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+fn json_line(report: &FileReport) -> String {
+    let path = &report.path;
+    let value = match &report.outcome {
+        Outcome::Skipped(reason) => json!({ "kind": "skipped", "path": path, "reason": reason }),
+        Outcome::Failed(reason) => json!({ "kind": "failed", "path": path, "reason": reason }),
+        Outcome::Broken(broken) => json_broken(path, broken),
+    };
+    format!("{value}\n")
+}
+
+fn json_broken(path: &str, broken: &Broken) -> Value {
+    let faults: Vec<Value> = broken
+        .faults
+        .iter()
+        .map(|fault| {
+            let (start, end) = places(&broken.before, &fault.span);
+            json!({
+                "line": start.line, "column": start.column, "end_line": end.line, "end_column": end.column,
+                "message": fault.message,
+            })
+        })
+        .collect();
+    let mut value = json!({ "kind": "broken", "path": path, "lang": broken.language, "faults": faults });
+    match &broken.answer {
+        Answer::NotAsked => {}
+        Answer::Nothing(reason) => value["reason"] = json!(reason),
+        Answer::Suggested(repair) | Answer::Written(repair) => {
+            let after = &repair.verified.candidate().text;
+            let edits: Vec<Value> = line_edits(&broken.before, after)
+                .iter()
+                .map(|edit| json!({ "line": edit.first, "n_lines": edit.n_lines, "text": edit.replacement }))
+                .collect();
+            value["suggestion"] = json!({
+                "applicability": repair.applicability.name(),
+                "confidence": repair.confidence,
+                "score": repair.verified.candidate().score,
+                "evidence": repair.verified.evidence().name(),
+                "written": broken.is_written(),
+                "edits": edits,
+                "diff": unified_diff(path, &broken.before, after),
+            });
+        }
+    }
+    value
+}
+
+fn places(text: &str, span: &Range<usize>) -> (Place, Place) {
+    (place(text, span.start), place(text, span.end))
+}
+
+/// Workflow commands that GitHub turns into annotations.
+fn github(report: &FileReport) -> String {
+    let command = |level: &str, place: Option<(Place, Place)>, message: &str| {
+        let mut properties = format!("file={}", escape_property(&report.path));
+        if let Some((start, end)) = place {
+            write!(properties, ",line={},endLine={},col={}", start.line, end.line, start.column).expect("a string takes all");
+            if start.line == end.line {
+                write!(properties, ",endColumn={}", end.column).expect("a string takes all");
+            }
+        }
+        format!("::{level} {properties},title=lastmile::{}\n", escape_data(message))
+    };
+    match &report.outcome {
+        Outcome::Skipped(reason) => command("warning", None, &format!("left alone: {reason}")),
+        Outcome::Failed(reason) => command("error", None, reason),
+        Outcome::Broken(broken) => {
+            let diff = broken.after().map(|after| unified_diff(&report.path, &broken.before, after));
+            let mut out = String::new();
+            for (idx, fault) in broken.faults.iter().enumerate() {
+                let mut message = format!("does not parse: {}", fault.message);
+                if let (0, Some(diff)) = (idx, &diff) {
+                    let word = if broken.is_written() { "repaired" } else { "suggestion" };
+                    write!(message, "\n\n{word}:\n{diff}").expect("a string takes all");
+                }
+                out.push_str(&command("error", Some(places(&broken.before, &fault.span)), &message));
+            }
+            out
+        }
+    }
+}
+
+fn escape_data(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+fn escape_property(text: &str) -> String {
+    escape_data(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+/// All reports as one SARIF 2.1.0 document.
+pub fn sarif(reports: &[FileReport], version: &str) -> String {
+    let mut results = Vec::new();
+    let mut notifications = Vec::new();
+    for report in reports {
+        let uri = uri(&report.path);
+        match &report.outcome {
+            Outcome::Broken(broken) => results.extend(sarif_results(&uri, broken)),
+            Outcome::Skipped(reason) => notifications.push(notification("warning", &uri, reason)),
+            Outcome::Failed(reason) => notifications.push(notification("error", &uri, reason)),
+        }
+    }
+    let has_failed = reports.iter().any(|report| matches!(report.outcome, Outcome::Failed(_)));
+    let document = json!({
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{
+            "tool": { "driver": {
+                "name": "lastmile",
+                "version": version,
+                "informationUri": "https://github.com/lastmile-repair/lastmile",
+                "rules": [{
+                    "id": "does-not-parse",
+                    "shortDescription": { "text": "The file does not parse" },
+                    "defaultConfiguration": { "level": "error" },
+                }],
+            }},
+            "columnKind": "unicodeCodePoints",
+            "invocations": [{ "executionSuccessful": !has_failed, "toolExecutionNotifications": notifications }],
+            "results": results,
+        }],
+    });
+    format!("{document:#}\n")
+}
+
+fn notification(level: &str, uri: &str, reason: &str) -> Value {
+    json!({
+        "level": level,
+        "message": { "text": reason },
+        "locations": [{ "physicalLocation": { "artifactLocation": { "uri": uri } } }],
+    })
+}
+
+fn sarif_results(uri: &str, broken: &Broken) -> Vec<Value> {
+    let mut results: Vec<Value> = broken
+        .faults
+        .iter()
+        .map(|fault| {
+            let (start, end) = places(&broken.before, &fault.span);
+            json!({
+                "ruleId": "does-not-parse",
+                "ruleIndex": 0,
+                "level": "error",
+                "message": { "text": fault.message },
+                "locations": [{ "physicalLocation": {
+                    "artifactLocation": { "uri": uri },
+                    "region": {
+                        "startLine": start.line, "startColumn": start.column,
+                        "endLine": end.line, "endColumn": end.column,
+                    },
+                }}],
+            })
+        })
+        .collect();
+    if let (Some(result), Some(repair), Some(after)) = (results.first_mut(), broken.repair(), broken.after()) {
+        let replacements: Vec<Value> = line_edits(&broken.before, after).iter().map(replacement).collect();
+        result["fixes"] = json!([{
+            "description": { "text": format!("lastmile: {}", evidence(repair)) },
+            "artifactChanges": [{ "artifactLocation": { "uri": uri }, "replacements": replacements }],
+        }]);
+    }
+    results
+}
+
+fn replacement(edit: &LineEdit) -> Value {
+    json!({
+        "deletedRegion": {
+            "startLine": edit.first, "startColumn": 1,
+            "endLine": edit.first + edit.n_lines, "endColumn": 1,
+        },
+        "insertedContent": { "text": edit.replacement },
+    })
+}
+
+/// A relative path as a URI reference.
+fn uri(path: &str) -> String {
+    let mut uri = String::new();
+    for byte in path.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
+            uri.push(char::from(byte));
+        } else {
+            write!(uri, "%{byte:02X}").expect("a string takes all");
+        }
+    }
+    if path.starts_with('/') { format!("file://{uri}") } else { uri }
+}
