@@ -6,24 +6,31 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, Result};
+use clap::Args;
 
 use super::ExitStatus;
+use super::check::shown_path;
+use super::hook::relative;
+use super::session::{complain, hint, note, print, warn};
 use crate::change::SourceFile;
 use crate::diagnose::diagnose;
 use crate::io::files;
 use crate::io::git::{Change, Repo};
 
 /// Which suggestions to take.
-#[derive(Debug, clap::Args)]
-pub struct ApplyArgs {
-    /// Files whose suggestions are applied; all of them when none is named
+#[derive(Args)]
+pub(super) struct ApplyArgs {
+    /// Take the suggestions for these files; all that are saved when none is named
+    #[arg(value_name = "FILES")]
     paths: Vec<PathBuf>,
 }
 
-/// What became of a repair that was to reach the file on disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Landing {
+/// What a repair means for the file on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Plan {
+    /// The file holds `disk` and would hold `merged`; nothing else is lost.
+    Write { disk: Vec<u8>, merged: Vec<u8> },
     Written,
     /// The file holds the repair already.
     There,
@@ -34,94 +41,111 @@ pub(super) enum Landing {
     /// With the repair in it the file would have as many faults as it has now.
     NoHelp,
     Missing,
-    /// It is a link, cannot be written or lies outside of the repository.
+    /// It is a link, cannot be written, is no text or lies outside of the repository.
     Guarded,
 }
 
 /// Applies what is saved.
-pub fn apply(args: &ApplyArgs) -> anyhow::Result<ExitStatus> {
+pub(super) fn apply(args: &ApplyArgs) -> Result<ExitStatus> {
     let repo = Repo::open()?;
     let mut saved = saved_patches(&repo)?;
     if !args.paths.is_empty() {
-        let wanted: Vec<PathBuf> = args.paths.iter().map(|path| repo.saved(&super::hook::relative(&repo, path))).collect();
+        let wanted: Vec<PathBuf> = args.paths.iter().map(|path| repo.saved(&relative(&repo, path))).collect();
         saved.retain(|patch| wanted.contains(patch));
     }
     if saved.is_empty() {
-        anstream::eprintln!("no suggestion is saved{}", if args.paths.is_empty() { "" } else { " for that" });
+        note(if args.paths.is_empty() { "no suggestion is saved\n" } else { "no suggestion is saved for that\n" });
     }
     let mut status = ExitStatus::Clean;
     for patch in saved {
-        let bytes = fs::read(&patch).with_context(|| format!("failed to read `{}`", patch.display()))?;
-        let change = match repo.read_patch(&bytes) {
-            Ok(change) => change,
-            Err(error) => {
-                anstream::eprintln!("error: `{}`: {error}", patch.display());
-                status = ExitStatus::FaultsRemain;
-                continue;
-            }
-        };
-        let landing = land(&repo, &change)?;
-        if !tell(&repo, &change.path, &patch, landing) {
+        if !apply_one(&repo, &patch)? {
             status = ExitStatus::FaultsRemain;
-        } else {
-            fs::remove_file(&patch)?;
         }
     }
     Ok(status)
 }
 
-/// Says what became of a suggestion; whether it is done with.
-pub(super) fn tell(repo: &Repo, path: &Path, patch: &Path, landing: Landing) -> bool {
-    let shown = path.display();
-    let stage = format!("`{}`", git_line(repo, &["add", "--"], path));
-    let why = match landing {
-        Landing::Written => {
-            anstream::println!("repaired `{shown}` on disk");
-            anstream::eprintln!("hint: look at it, then stage it: {stage}");
-            return true;
+/// Whether the suggestion is done with.
+fn apply_one(repo: &Repo, patch: &Path) -> Result<bool> {
+    let bytes = fs::read(patch).with_context(|| format!("failed to read `{}`", patch.display()))?;
+    let change = match repo.read_patch(&bytes) {
+        Ok(change) => change,
+        Err(error) => {
+            complain(&format!("`{}` is of no use: {error}", patch.display()));
+            return Ok(false);
         }
-        Landing::There => {
-            anstream::eprintln!("hint: `{shown}` on disk is repaired already; stage it: {stage}");
-            return true;
-        }
-        Landing::Healthy => {
-            anstream::eprintln!("hint: `{shown}` on disk has no fault; stage it: {stage}");
-            return true;
-        }
-        Landing::Conflict => "the lines of the repair were edited after they were staged",
-        Landing::NoHelp => "the file on disk would have as many faults as before",
-        Landing::Missing => "the file is not on disk",
-        Landing::Guarded => "it is a link, is read-only or lies outside of the repository",
     };
-    anstream::eprintln!("warning: `{shown}` is left as it is: {why}");
-    anstream::eprintln!("hint: to repair only what is staged: `{}`", git_line(repo, &["apply", "--cached"], patch));
-    false
+    let plan = plan(repo, &change)?.carry_out(repo, &change)?;
+    if plan == Plan::Written {
+        print(&format!("repaired `{}`\n", shown_path(&change.path)))?;
+    }
+    explain(repo, &change, patch, &plan);
+    let is_done = matches!(plan, Plan::Written | Plan::There | Plan::Healthy);
+    if is_done {
+        fs::remove_file(patch).with_context(|| format!("failed to remove `{}`", patch.display()))?;
+    }
+    Ok(is_done)
 }
 
-/// Brings `change` into the file on disk, if that loses nothing there.
-pub(super) fn land(repo: &Repo, change: &Change) -> anyhow::Result<Landing> {
+/// Says what a plan that is not to write leaves to do.
+pub(super) fn explain(repo: &Repo, change: &Change, patch: &Path, plan: &Plan) {
+    let shown = shown_path(&change.path);
+    let why = match plan {
+        Plan::Write { .. } => return,
+        Plan::Written | Plan::There | Plan::Healthy => {
+            let add = shell_line(repo, &["add", "--"], &change.path);
+            let what = match plan {
+                Plan::Written => "look at it, then stage it",
+                Plan::There => "the file on disk is repaired already; stage it",
+                _ => "the file on disk has no fault; stage it",
+            };
+            return hint(&format!("`{shown}`: {what}: `{add}`"));
+        }
+        Plan::Conflict => "lines of the repair were edited since they were staged",
+        Plan::NoHelp => "it would have as many faults as before",
+        Plan::Missing => "it is not there",
+        Plan::Guarded => "it is a link, is read-only, is no text or lies outside of the repository",
+    };
+    warn(&format!("`{shown}` on disk is left as it is: {why}"));
+    // A commit of named files, or of all, has an index of its own, gone when it ends.
+    hint(&match repo.is_staged(change) {
+        true => format!("to repair what is staged, and only that: `{}`", shell_line(repo, &["apply", "--cached"], patch)),
+        false => format!("the repair is saved as a patch: `{}`", patch.display()),
+    });
+}
+
+/// Finds out how `change` can reach the file on disk without losing anything there.
+pub(super) fn plan(repo: &Repo, change: &Change) -> Result<Plan> {
     let file = repo.root().join(&change.path);
     let failed = || format!("failed to read `{}`", file.display());
     let disk = match fs::symlink_metadata(&file) {
         Ok(meta) if !meta.is_file() || meta.permissions().readonly() || !lies_in(repo.root(), &file) => {
-            return Ok(Landing::Guarded);
+            return Ok(Plan::Guarded);
         }
         Ok(_) => fs::read(&file).with_context(failed)?,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Landing::Missing),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(Plan::Missing),
         Err(error) => return Err(error).with_context(failed),
     };
-    let Some(n_faults) = n_faults(&change.path, &disk) else { return Ok(Landing::Guarded) };
+    let Some(n_faults) = n_faults(&change.path, &disk) else { return Ok(Plan::Guarded) };
     if n_faults == 0 {
-        return Ok(if disk == change.after { Landing::There } else { Landing::Healthy });
+        return Ok(if disk == change.after { Plan::There } else { Plan::Healthy });
     }
-    let Some(merged) = change.merge_into(&disk) else { return Ok(Landing::Conflict) };
+    let Some(merged) = change.merge_into(&disk) else { return Ok(Plan::Conflict) };
     if self::n_faults(&change.path, &merged).is_none_or(|n_left| n_left >= n_faults) {
-        return Ok(Landing::NoHelp);
+        return Ok(Plan::NoHelp);
     }
-    match files::replace(&file, &disk, &merged)? {
-        Ok(()) => Ok(Landing::Written),
-        // It was saved by an editor in this moment.
-        Err(_) => Ok(Landing::Conflict),
+    Ok(Plan::Write { disk, merged })
+}
+
+impl Plan {
+    /// Writes, if that is the plan.
+    pub(super) fn carry_out(self, repo: &Repo, change: &Change) -> Result<Self> {
+        let Self::Write { disk, merged } = self else { return Ok(self) };
+        match files::replace(&repo.root().join(&change.path), &disk, &merged)? {
+            Ok(()) => Ok(Self::Written),
+            // An editor saved it in this moment.
+            Err(_) => Ok(Self::Conflict),
+        }
     }
 }
 
@@ -140,7 +164,7 @@ fn lies_in(root: &Path, file: &Path) -> bool {
 }
 
 /// The suggestions that wait, in order of their names.
-fn saved_patches(repo: &Repo) -> anyhow::Result<Vec<PathBuf>> {
+fn saved_patches(repo: &Repo) -> Result<Vec<PathBuf>> {
     let folder = repo.folder();
     let entries = match fs::read_dir(&folder) {
         Ok(entries) => entries,
@@ -159,7 +183,7 @@ fn saved_patches(repo: &Repo) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 /// A command for the user's shell that works in whichever folder of the repository they are.
-pub(super) fn git_line(repo: &Repo, command: &[&str], path: &Path) -> String {
+pub(super) fn shell_line(repo: &Repo, command: &[&str], path: &Path) -> String {
     let short = path.strip_prefix(repo.root()).unwrap_or(path);
     let here = std::env::current_dir().and_then(|here| here.canonicalize());
     let is_at_top = std::env::var_os("GIT_PREFIX").is_none_or(|prefix| prefix.is_empty())

@@ -9,10 +9,14 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::config::Format;
 
+mod apply;
 mod check;
 mod doctor;
 mod explain;
 mod fix;
+mod page;
+mod hook;
+mod install;
 mod repair;
 mod session;
 
@@ -73,6 +77,14 @@ enum Command {
     Repair(repair::RepairArgs),
     /// Show how a repair was found: each denoising step, its edit, its rate
     Explain(explain::ExplainArgs),
+    /// Judge what is being committed, as git's hook or for pre-commit and prek
+    Hook(hook::HookArgs),
+    /// Take the suggestions that the hook saved
+    Apply(apply::ApplyArgs),
+    /// Put git's hook in place
+    Install,
+    /// Take the hook away and put back what was there
+    Uninstall,
     /// Say what was found: settings, engine, models
     Doctor,
     /// Print the settings in force
@@ -146,6 +158,10 @@ fn run(cli: Cli) -> Result<ExitStatus> {
         Command::Fix(args) => fix::fix(&args, &mut Session::new(global)?),
         Command::Repair(args) => repair::repair(&args, &mut Session::new(global)?),
         Command::Explain(args) => explain::explain(&args, &mut Session::new(global)?),
+        Command::Hook(args) => hook::hook(&args, &mut Session::new(global)?),
+        Command::Apply(args) => apply::apply(&args),
+        Command::Install => install::install(),
+        Command::Uninstall => install::uninstall(),
         Command::Doctor => doctor::doctor(&mut Session::new(global)?),
         Command::Config(args) => doctor::config(&args, global),
         Command::Completions { shell } => completions(shell),

@@ -256,6 +256,14 @@ impl Repo {
         output.status.success().then_some(output.stdout)
     }
 
+    /// Whether the index holds the text of `path` that the patch was made from, and will after the commit.
+    pub fn is_staged(&self, change: &Change) -> bool {
+        let is_passing = std::env::var_os("GIT_INDEX_FILE").is_some_and(|name| name.as_encoded_bytes().ends_with(b".lock"));
+        let Ok(id) = Oid::hash_object(git2::ObjectType::Blob, &change.before) else { return false };
+        let staged = self.named(std::slice::from_ref(&change.path)).unwrap_or_default();
+        !is_passing && staged.iter().any(|staged| staged.content == Content::Text(BlobId(id)))
+    }
+
     /// Reads back what [`Change::to_patch`] wrote; lines in front of the diff are skipped.
     pub fn read_patch(&self, patch: &[u8]) -> Result<Change, GitError> {
         let diff = Diff::from_buffer(patch).map_err(|_| GitError::Patch)?;

@@ -1,0 +1,311 @@
+//! `lastmile hook pre-commit`: judges what is staged, shows repairs, and says how to take them.
+//!
+//! The index, the stash and every reference stay as they are; a file on disk is written only with `--write`, and only
+//! where that loses nothing.
+
+use std::env;
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use clap::{Args, Subcommand};
+use rayon::prelude::*;
+
+use super::ExitStatus;
+use super::apply::{Plan, explain, plan, shell_line};
+use super::check::{Telling, broken, failed, shown_path};
+use super::session::{Session, hint, warn};
+use crate::change::{Skip, SourceFile};
+use crate::config::Format;
+use crate::diagnose::{Diagnosis, diagnose};
+use crate::io::files;
+use crate::io::git::{Change, Content, Repo, Staged};
+use crate::lang;
+use crate::pipeline::repair;
+use crate::ports::EngineError;
+use crate::rank::{Applicability, Ranked};
+use crate::report::{Answer, FileReport};
+
+#[derive(Args)]
+pub(super) struct HookArgs {
+    #[command(subcommand)]
+    hook: Hook,
+}
+
+#[derive(Subcommand)]
+enum Hook {
+    /// Judge what is being committed; exit 1 on any fault
+    PreCommit(PreCommitArgs),
+}
+
+#[derive(Args)]
+#[command(after_help = NOTES)]
+struct PreCommitArgs {
+    /// Judge the staged text of these files, as pre-commit and prek name them; of all that the commit changes when none
+    /// is named
+    #[arg(value_name = "FILES", allow_hyphen_values = true)]
+    files: Vec<PathBuf>,
+
+    /// Write repairs that are safe into the files on disk, where nothing is lost by it; never into the index
+    #[arg(long)]
+    write: bool,
+
+    /// Say which files are left alone, and why
+    #[arg(long)]
+    verbose: bool,
+}
+
+const NOTES: &str = "\
+Judged is the text in the index that git commits from, never the file on disk. A fault in any file that the commit
+changes is reported, whether the commit brought it or not.";
+
+/// A staged text that is at fault.
+struct Faulty {
+    file: SourceFile,
+    bytes: Vec<u8>,
+    diagnosis: Diagnosis,
+}
+
+/// What a look at one staged text gave.
+enum Look {
+    Healthy(PathBuf),
+    Faulty(Faulty),
+    LeftAlone(PathBuf, String),
+    Failed(PathBuf, String),
+}
+
+/// From so many files on, more than one thread is worth its start.
+const MANY: usize = 32;
+
+pub(super) fn hook(args: &HookArgs, session: &mut Session) -> Result<ExitStatus> {
+    let Hook::PreCommit(args) = &args.hook;
+    let repo = Repo::open()?;
+    let staged = if args.files.is_empty() {
+        repo.staged()?
+    } else {
+        repo.named(&args.files.iter().map(|path| relative(&repo, path)).collect::<Vec<_>>())?
+    };
+    let looks = look_at_all(&repo, staged, args, session)?;
+    forget_suggestions(&repo, &looks);
+    let n_checked = looks.iter().filter(|look| matches!(look, Look::Healthy(_) | Look::Faulty(_))).count();
+    let is_quiet = looks.iter().all(|look| matches!(look, Look::Healthy(_) | Look::LeftAlone(..)));
+    let mut run = Run { repo: &repo, session, args, hints: Hints::default(), engine_error: None };
+    let mut telling = Telling::new(Format::Human, n_checked);
+    for look in looks {
+        match look {
+            Look::Healthy(_) => {}
+            Look::LeftAlone(path, why) => warn(&format!("`{}` is not judged: {why}", shown_path(&path))),
+            Look::Failed(path, why) => telling.tell(failed(&path, &why))?,
+            Look::Faulty(faulty) => telling.tell(run.repair(faulty)?)?,
+        }
+    }
+    if is_quiet {
+        return Ok(ExitStatus::Clean);
+    }
+    let has_faults = telling.totals().n_broken > 0;
+    let status = telling.finish()?;
+    run.give_hints();
+    // What was written is not staged, so the commit would still hold the fault.
+    Ok(if has_faults { ExitStatus::FaultsRemain } else { status })
+}
+
+/// Reads and judges what is staged, in order; what is none of ours is left out.
+fn look_at_all(repo: &Repo, staged: Vec<Staged>, args: &PreCommitArgs, session: &Session) -> Result<Vec<Look>> {
+    let limit_kib = session.config.files.max_kib;
+    let excludes = files::excludes(&session.root(), &session.config.files.exclude)?;
+    let is_excluded = |path: &Path| {
+        let path = repo.root().join(path);
+        !excludes.is_empty() && path.starts_with(session.root()) && excludes.matched_path_or_any_parents(path, false).is_ignore()
+    };
+    let mut looks = Vec::new();
+    let ours = staged.into_iter().filter(|staged| may_be_ours(&staged.path) && !is_excluded(&staged.path));
+    for part in ours.collect::<Vec<_>>().chunks(8 * MANY) {
+        let texts: Vec<_> = part.iter().map(|staged| read(repo, staged, limit_kib)).collect();
+        let judge = |text| match text {
+            Text::Bytes(path, bytes) => judge(path, bytes),
+            Text::None(path, why) => args.verbose.then_some(Look::LeftAlone(path, why)),
+            Text::Failed(path, why) => Some(Look::Failed(path, why)),
+        };
+        let judged: Vec<_> = match texts.len() {
+            0..MANY => texts.into_iter().map(judge).collect(),
+            _ => texts.into_par_iter().map(judge).collect(),
+        };
+        looks.extend(judged.into_iter().flatten().map(|look| without_disguise(repo, look)));
+    }
+    Ok(looks)
+}
+
+/// Whether it is worth reading; a file without an extension tells by its first line.
+fn may_be_ours(path: &Path) -> bool {
+    lang::of_file(path, b"").is_some() || path.extension().is_none()
+}
+
+enum Text {
+    Bytes(PathBuf, Vec<u8>),
+    None(PathBuf, String),
+    Failed(PathBuf, String),
+}
+
+fn read(repo: &Repo, staged: &Staged, limit_kib: u64) -> Text {
+    let path = staged.path.clone();
+    let id = match &staged.content {
+        Content::Text(id) => *id,
+        Content::None(skip) => return Text::None(path, skip.to_string()),
+    };
+    let n_bytes = repo.size(id) as u64;
+    if n_bytes > limit_kib * 1024 {
+        return Text::None(path, Skip::TooLarge { kib: n_bytes.div_ceil(1024), limit_kib }.to_string());
+    }
+    match repo.read(&path, id) {
+        Ok(bytes) if bytes.starts_with(b"version https://git-lfs.github.com/spec/") => {
+            Text::None(path, "it is a pointer of Git LFS".to_owned())
+        }
+        Ok(bytes) => Text::Bytes(path, bytes),
+        Err(error) => Text::Failed(path, error.to_string()),
+    }
+}
+
+fn judge(path: PathBuf, bytes: Vec<u8>) -> Option<Look> {
+    let file = match SourceFile::decode(path.clone(), bytes.clone()) {
+        Ok(file) => file,
+        Err(Skip::UnknownLanguage) => return None,
+        Err(skip) => return Some(Look::LeftAlone(path, skip.to_string())),
+    };
+    let diagnosis = diagnose(&file.text, file.language);
+    Some(match diagnosis.faults.is_empty() {
+        true => Look::Healthy(path),
+        false => Look::Faulty(Faulty { file, bytes, diagnosis }),
+    })
+}
+
+/// A text that only looks broken because git stores it in another form is left alone.
+fn without_disguise(repo: &Repo, look: Look) -> Look {
+    match look {
+        Look::Faulty(faulty) => match repo.disguise(&faulty.file.path) {
+            Some(why) => Look::LeftAlone(faulty.file.path, why.to_string()),
+            None => Look::Faulty(faulty),
+        },
+        other => other,
+    }
+}
+
+/// Suggestions for texts that are no longer staged are of no use.
+fn forget_suggestions(repo: &Repo, looks: &[Look]) {
+    if !repo.folder().is_dir() {
+        return;
+    }
+    for look in looks {
+        if let Look::Healthy(path) = look {
+            // Mostly there is none.
+            let _ = fs::remove_file(repo.saved(path));
+        }
+    }
+}
+
+/// What the last lines will say.
+#[derive(Default)]
+struct Hints {
+    /// The suggestions, the patches they are saved as, and what they mean for the files on disk.
+    on_disk: Vec<(Change, PathBuf, Plan)>,
+}
+
+/// One run of the hook that found faults.
+struct Run<'a> {
+    repo: &'a Repo,
+    session: &'a mut Session,
+    args: &'a PreCommitArgs,
+    hints: Hints,
+    engine_error: Option<EngineError>,
+}
+
+impl Run<'_> {
+    fn repair(&mut self, faulty: Faulty) -> Result<FileReport> {
+        let Faulty { file, bytes, diagnosis } = faulty;
+        let dialect = self.session.dialect(&self.repo.root().join(&file.path), file.language);
+        let (ask, engine) = self.session.ask(file.language, dialect);
+        let found = match repair(&file.text, &ask, engine) {
+            Ok(found) => found,
+            Err(error) => {
+                self.engine_error = Some(error);
+                return Ok(broken(file, diagnosis, Answer::Nothing("the engine gave no answer".to_owned())));
+            }
+        };
+        let Some(best) = found.suggestions.into_iter().next() else {
+            let reason = found.reason.unwrap_or_else(|| "nothing was found".to_owned());
+            return Ok(broken(file, diagnosis, Answer::Nothing(reason)));
+        };
+        let after = match file.encode(&best.verified.candidate().text) {
+            Ok(after) => after.into_owned(),
+            Err(skip) => return Ok(broken(file, diagnosis, Answer::Nothing(skip.to_string()))),
+        };
+        let answer = self.suggest(Change { path: file.path.clone(), before: bytes, after }, best)?;
+        Ok(broken(file, diagnosis, answer))
+    }
+
+    /// Saves the suggestion and, where that is wanted and safe, brings it to the disk.
+    fn suggest(&mut self, change: Change, best: Ranked) -> Result<Answer> {
+        let patch = self.repo.saved(&change.path);
+        save(self.repo, &patch, &change)?;
+        let may_write = self.args.write && best.applicability == Applicability::Safe;
+        let mut plan = plan(self.repo, &change)?;
+        if may_write {
+            plan = plan.carry_out(self.repo, &change)?;
+        }
+        let is_written = plan == Plan::Written;
+        self.hints.on_disk.push((change, patch, plan));
+        let best = Box::new(best);
+        Ok(if is_written { Answer::Written(best) } else { Answer::Suggested(best) })
+    }
+
+    fn give_hints(&self) {
+        for (change, patch, plan) in &self.hints.on_disk {
+            explain(self.repo, change, patch, plan);
+        }
+        if let Some(error) = &self.engine_error {
+            warn(&error.to_string());
+            hint(error.hint());
+        }
+        let waits = self.hints.on_disk.iter().filter(|(_, _, plan)| matches!(plan, Plan::Write { .. })).collect::<Vec<_>>();
+        let skip = match env::var_os("PRE_COMMIT") {
+            Some(_) => "`SKIP=lastmile git commit`",
+            None => "`git commit --no-verify`",
+        };
+        match waits.as_slice() {
+            [] => hint(&format!("{skip} skips this hook")),
+            [(_, patch, _)] => {
+                hint(&format!("run `lastmile apply` to accept it, or {skip} to skip this hook"));
+                hint(&format!("it is saved as a patch, too: `{}`", shell_line(self.repo, &["apply"], patch)));
+            }
+            waits => hint(&format!("run `lastmile apply` to accept these {}, or {skip} to skip this hook", waits.len())),
+        }
+    }
+}
+
+fn save(repo: &Repo, patch: &Path, change: &Change) -> Result<()> {
+    let bytes = change.to_patch()?;
+    let failed = || format!("failed to save the suggestion as `{}`", patch.display());
+    fs::create_dir_all(repo.folder()).with_context(failed)?;
+    fs::write(patch, bytes).with_context(failed)
+}
+
+/// A path as the index names it, from one as the user does.
+pub(super) fn relative(repo: &Repo, path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut plain = PathBuf::new();
+    for component in absolute.components() {
+        match component {
+            Component::ParentDir => _ = plain.pop(),
+            other => plain.push(other),
+        }
+    }
+    if let Ok(inside) = plain.strip_prefix(repo.root()) {
+        return inside.to_owned();
+    }
+    // The folder may have been reached through a link; the file itself may be one, too, and stays it.
+    let real = plain.parent().and_then(|folder| folder.canonicalize().ok()).zip(plain.file_name());
+    let real = real.map(|(folder, name)| folder.join(name));
+    match real.as_deref().and_then(|real| real.strip_prefix(repo.root()).ok()) {
+        Some(inside) => inside.to_owned(),
+        None => path.to_owned(),
+    }
+}
