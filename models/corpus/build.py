@@ -30,10 +30,11 @@ nothing: its files are known only so that copies of them in other sources are le
 repositories that a benchmark was mined from belong there.
 
 What is left out: text that is not UTF-8, files over 60 kB, generated and minified files (a line
-over 400 characters), files that are mostly literals, text with somebody's access keys, exact duplicates (whitespace apart), files
-whose set of stripped lines is 0.8-similar to that of an earlier file (MinHash finds them, the true
-Jaccard index decides), every repository that a benchmark row names as its source, and rows that
-equal or contain the broken or fixed text of a benchmark row in BENCH/*.jsonl.
+over 400 characters), files that are mostly literals, text with somebody's access keys, exact
+duplicates (whitespace apart), files whose set of stripped lines is 0.8-similar to that of an
+earlier file (MinHash finds them, the true Jaccard index decides), every repository that a benchmark
+row names as its source, and rows that equal or contain the broken or fixed text of a benchmark row
+in BENCH/*.jsonl. Containment counts from 60 characters on in files and 30 in snippets.
 
 Sources are read in the order of the list, and the first of two duplicates is kept. What one source
 gives is kept in CACHE/rows, so a second run after a change of the list only reads what changed.
@@ -334,7 +335,9 @@ def doctests(text):
 
 
 FENCE = re.compile(r"^([ \t>]*)(`{3,}|~{3,})[ \t]*([^\n`]*)$")
-PYTHON_FENCE = re.compile(r"(?i)^\W*(?:code-block\W+|code-cell\W+|code\W+|\.)?(?:python3?|py3?|pycon|ipython3?)\b|^\{code-cell\}$")
+PYTHON_FENCE = re.compile(
+    r"(?i)^\W*(?:code-block\W+|code-cell\W+|code\W+|\.)?(?:python3?|py3?|pycon|ipython3?)\b|^\{code-cell\}$"
+)
 
 
 def markdown_blocks(text):
@@ -355,7 +358,10 @@ def markdown_blocks(text):
             body.append(line.removeprefix(quote.rstrip(" \t")) if ">" in quote else line)
 
 
-DIRECTIVE = re.compile(r"^([ \t]*)\.\. (?:code-block|code|sourcecode|ipython|testcode|testsetup|doctest|pyplot|plot|jupyter-execute)::[ \t]*(\S*)")
+DIRECTIVE = re.compile(
+    r"^([ \t]*)\.\. (?:code-block|code|sourcecode|ipython|testcode|testsetup|doctest|pyplot|plot|jupyter-execute)"
+    r"::[ \t]*(\S*)"
+)
 PYTHON_WORD = re.compile(r"(?i)(?:python3?|py3?|pycon|ipython3?|pytb)$")
 MARKED = re.compile(r"\.\. (?:ipython|testcode|testsetup|doctest|plot|jupyter-execute)::")
 
@@ -646,9 +652,7 @@ def build(args):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("language", choices=["python"], help="which corpus to build")
     parser.add_argument("--out", required=True, metavar="DIR", help="where the outputs go")
     parser.add_argument("--cache", required=True, metavar="DIR", help="wheels, and what each source gave")
