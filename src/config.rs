@@ -18,6 +18,7 @@ pub struct Config {
     pub repair: Repair,
     pub engine: Engine,
     pub output: Output,
+    pub hook: Hook,
 }
 
 /// Which files are looked at.
@@ -62,6 +63,13 @@ pub struct Engine {
 #[serde(deny_unknown_fields)]
 pub struct Output {
     pub format: Format,
+}
+
+/// What git's hook does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hook {
+    pub write: bool,
 }
 
 /// A face of the report.

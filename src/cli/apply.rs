@@ -108,9 +108,11 @@ pub(super) fn explain(repo: &Repo, change: &Change, patch: &Path, plan: &Plan) {
     };
     warn(&format!("`{shown}` on disk is left as it is: {why}"));
     // A commit of named files, or of all, has an index of its own, gone when it ends.
-    hint(&match repo.is_staged(change) {
-        true => format!("to repair what is staged, and only that: `{}`", shell_line(repo, &["apply", "--cached"], patch)),
-        false => format!("the repair is saved as a patch: `{}`", patch.display()),
+    hint(&if repo.is_staged(change) {
+        let line = shell_line(repo, &["apply", "--cached"], patch);
+        format!("to repair what is staged, and only that: `{line}`")
+    } else {
+        format!("the repair is saved as a patch: `{}`", patch.display())
     });
 }
 

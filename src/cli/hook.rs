@@ -172,10 +172,7 @@ fn judge(path: PathBuf, bytes: Vec<u8>) -> Option<Look> {
         Err(skip) => return Some(Look::LeftAlone(path, skip.to_string())),
     };
     let diagnosis = diagnose(&file.text, file.language);
-    Some(match diagnosis.faults.is_empty() {
-        true => Look::Healthy(path),
-        false => Look::Faulty(Faulty { file, bytes, diagnosis }),
-    })
+    Some(if diagnosis.faults.is_empty() { Look::Healthy(path) } else { Look::Faulty(Faulty { file, bytes, diagnosis }) })
 }
 
 /// A text that only looks broken because git stores it in another form is left alone.
@@ -207,6 +204,8 @@ fn forget_suggestions(repo: &Repo, looks: &[Look]) {
 struct Hints {
     /// The suggestions, the patches they are saved as, and what they mean for the files on disk.
     on_disk: Vec<(Change, PathBuf, Plan)>,
+    /// Why a suggestion could not be saved.
+    unsaved: Option<String>,
 }
 
 /// One run of the hook that found faults.
@@ -238,15 +237,21 @@ impl Run<'_> {
             Ok(after) => after.into_owned(),
             Err(skip) => return Ok(broken(file, diagnosis, Answer::Nothing(skip.to_string()))),
         };
-        let answer = self.suggest(Change { path: file.path.clone(), before: bytes, after }, best)?;
+        let change = Change { path: file.path.clone(), before: bytes, after };
+        // A suggestion that cannot be kept is shown all the same.
+        if let Err(error) = save(self.repo, &change) {
+            self.hints.unsaved = Some(format!("{error:#}"));
+            return Ok(broken(file, diagnosis, Answer::Suggested(Box::new(best))));
+        }
+        let answer = self.suggest(change, best)?;
         Ok(broken(file, diagnosis, answer))
     }
 
-    /// Saves the suggestion and, where that is wanted and safe, brings it to the disk.
+    /// Brings the suggestion to the disk, where that is wanted and safe.
     fn suggest(&mut self, change: Change, best: Ranked) -> Result<Answer> {
         let patch = self.repo.saved(&change.path);
-        save(self.repo, &patch, &change)?;
-        let may_write = self.args.write && best.applicability == Applicability::Safe;
+        let is_wanted = self.args.write || self.session.config.hook.write;
+        let may_write = is_wanted && best.applicability == Applicability::Safe;
         let mut plan = plan(self.repo, &change)?;
         if may_write {
             plan = plan.carry_out(self.repo, &change)?;
@@ -260,6 +265,9 @@ impl Run<'_> {
     fn give_hints(&self) {
         for (change, patch, plan) in &self.hints.on_disk {
             explain(self.repo, change, patch, plan);
+        }
+        if let Some(why) = &self.hints.unsaved {
+            warn(why);
         }
         if let Some(error) = &self.engine_error {
             warn(&error.to_string());
@@ -281,11 +289,12 @@ impl Run<'_> {
     }
 }
 
-fn save(repo: &Repo, patch: &Path, change: &Change) -> Result<()> {
+fn save(repo: &Repo, change: &Change) -> Result<()> {
+    let patch = repo.saved(&change.path);
     let bytes = change.to_patch()?;
     let failed = || format!("failed to save the suggestion as `{}`", patch.display());
     fs::create_dir_all(repo.folder()).with_context(failed)?;
-    fs::write(patch, bytes).with_context(failed)
+    fs::write(&patch, bytes).with_context(failed)
 }
 
 /// A path as the index names it, from one as the user does.

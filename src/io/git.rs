@@ -98,7 +98,8 @@ impl Repo {
         let inner = Repository::open_from_env()
             .map_err(|source| GitError::NotARepository { path: PathBuf::from("."), source })?;
         let root = match inner.workdir() {
-            Some(root) => root.to_owned(),
+            // Without the slash that libgit2 puts behind it.
+            Some(root) => root.components().collect(),
             None => return Err(GitError::Bare { path: inner.path().to_owned() }),
         };
         Ok(Self { inner, root })
@@ -265,11 +266,11 @@ impl Repo {
     }
 
     /// Reads back what [`Change::to_patch`] wrote; lines in front of the diff are skipped.
-    pub fn read_patch(&self, patch: &[u8]) -> Result<Change, GitError> {
-        let diff = Diff::from_buffer(patch).map_err(|_| GitError::Patch)?;
-        let file = diff.get_delta(0).ok_or(GitError::Patch)?;
-        let path = file.old_file().path().ok_or(GitError::Patch)?.to_owned();
-        let before = self.read(&path, BlobId(file.old_file().id()))?;
+    pub fn read_patch(&self, bytes: &[u8]) -> Result<Change, GitError> {
+        let diff = Diff::from_buffer(bytes).map_err(|_| GitError::Patch)?;
+        let file = diff.get_delta(0).ok_or(GitError::Patch)?.old_file();
+        let path = file.path().ok_or(GitError::Patch)?.to_owned();
+        let before = self.read(&path, BlobId(file.id()))?;
         let after = patched(&diff, &before).ok_or(GitError::Patch)?;
         Ok(Change { path, before, after })
     }
@@ -325,10 +326,10 @@ impl Change {
         }
         let unix = replace(disk, b"\r\n", b"\n");
         let is_converted = !self.before.contains(&b'\r') && unix != disk && replace(&unix, b"\n", b"\r\n") == disk;
-        match is_converted {
-            true => Some(replace(&merge(&self.before, &self.after, &unix)?, b"\n", b"\r\n")),
-            false => merge(&self.before, &self.after, disk),
+        if !is_converted {
+            return merge(&self.before, &self.after, disk);
         }
+        Some(replace(&merge(&self.before, &self.after, &unix)?, b"\n", b"\r\n"))
     }
 }
 
@@ -469,8 +470,8 @@ mod tests {
 
     #[track_caller]
     fn check_patch(path: &str, before: &str, after: &str, expected: &str) {
-        let patch = change(path, before, after).to_patch().unwrap();
-        assert_eq!(String::from_utf8_lossy(&patch), expected);
+        let written = change(path, before, after).to_patch().unwrap();
+        assert_eq!(String::from_utf8_lossy(&written), expected);
     }
 
     #[test]
