@@ -633,7 +633,7 @@ def build(args):
                 kept[kind].append((f"{name}:{path}", text))
                 count[kind + "s"] += 1
                 count[kind + "_bytes"] += len(text.encode())
-        counts[name] = dict(sorted(count.items()))
+        counts[f"{source['kind']}:{name}"] = dict(sorted(count.items()))
         say(f"[{number}/{len(sources)}] {name} {dict(count)}")
     out = pathlib.Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
