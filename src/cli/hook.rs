@@ -5,6 +5,7 @@
 
 use std::env;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -294,7 +295,11 @@ fn save(repo: &Repo, change: &Change) -> Result<()> {
     let bytes = change.to_patch()?;
     let failed = || format!("failed to save the suggestion as `{}`", patch.display());
     fs::create_dir_all(repo.folder()).with_context(failed)?;
-    fs::write(&patch, bytes).with_context(failed)
+    // All or nothing: another run may be about the same file.
+    let mut fresh = tempfile::NamedTempFile::new_in(repo.folder()).with_context(failed)?;
+    fresh.write_all(&bytes).with_context(failed)?;
+    fresh.persist(&patch).with_context(failed)?;
+    Ok(())
 }
 
 /// A path as the index names it, from one as the user does.

@@ -97,6 +97,12 @@ impl Repo {
     pub fn open() -> Result<Self, GitError> {
         let inner = Repository::open_from_env()
             .map_err(|source| GitError::NotARepository { path: PathBuf::from("."), source })?;
+        // `git --git-dir=… --work-tree=…`: libgit2 asks a bare repository for no working tree.
+        let named = std::env::var_os("GIT_WORK_TREE").filter(|_| inner.is_bare());
+        if let Some(tree) = named.map(PathBuf::from) {
+            let named = inner.set_workdir(&tree, false);
+            named.map_err(|source| GitError::NotARepository { path: tree, source })?;
+        }
         let root = match inner.workdir() {
             // Without the slash that libgit2 puts behind it.
             Some(root) => root.components().collect(),

@@ -14,7 +14,8 @@ trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 
 unset GIT_DIR GIT_INDEX_FILE GIT_WORK_TREE
-export GIT_CONFIG_GLOBAL="$folder/gitconfig" GIT_CONFIG_NOSYSTEM=1 PATH="$(dirname "$lastmile"):$PATH"
+export GIT_CONFIG_GLOBAL="$folder/gitconfig" GIT_CONFIG_NOSYSTEM=1
+PATH="$(dirname "$lastmile"):$PATH"
 printf '[user]\nname = A\nemail = a@example.org\n[gc]\nauto = 0\n' >"$GIT_CONFIG_GLOBAL"
 git init --quiet repo
 cd repo

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::process::Stdio;
 use std::time::Duration;
 
-use crate::repo::{Said, TestRepo};
+use crate::repo::{Said, TestRepo, set_mode};
 
 const BROKEN: &str = "f(\na = 1\nb = 2\nc = 3\n";
 const REPAIRED: &str = "f()\na = 1\nb = 2\nc = 3\n";
@@ -39,7 +39,82 @@ fn what_parses_is_committed_without_a_word() {
     repo.stage("notes.txt", "f(\n");
     let said = commit(&repo, [], 0);
     assert_eq!((said.stdout.as_str(), said.stderr.as_str()), ("", ""));
-    assert!(!repo.root.join(".git/lastmile").join("a.py").exists());
+    let marker = repo.base().join("home/engine-was-started");
+    assert!(!marker.exists());
+    repo.stage("a.py", BROKEN);
+    commit(&repo, [], 1);
+    assert!(marker.exists());
+}
+
+#[test]
+fn the_index_keeps_its_bytes() {
+    let repo = TestRepo::with_writing_hook();
+    repo.stage("a.py", BROKEN);
+    repo.stage("b.py", "x = 1\n");
+    let index = || fs::read(repo.root.join(".git/index")).expect("it is there");
+    let before = index();
+    let said = repo.lastmile(["hook", "pre-commit", "--write"]);
+    assert_eq!((said.code, repo.read("a.py").as_str()), (Some(1), REPAIRED));
+    assert_eq!(index(), before);
+    repo.lastmile(["apply"]);
+    assert_eq!(index(), before);
+}
+
+#[test]
+fn a_working_tree_far_from_its_repository() {
+    let repo = TestRepo::new();
+    repo.git(["init", "--quiet", "--bare", "../dotfiles"]);
+    let git = |arguments: &[&str]| {
+        repo.run(repo.command("git").args(["--git-dir=../dotfiles", "--work-tree=."]).args(arguments))
+    };
+    repo.write("../dotfiles/hooks/pre-commit", "#!/bin/sh\nexec lastmile hook pre-commit --write\n");
+    set_mode(&repo.base().join("dotfiles/hooks/pre-commit"), 0o755);
+    repo.write("bin/a.py", BROKEN);
+    assert_eq!(git(&["add", "bin/a.py"]).code, Some(0));
+    let said = git(&["commit", "-qm", "x"]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.stderr.contains("repaired: safe"), "{said:?}");
+    assert_eq!(repo.read("bin/a.py"), REPAIRED);
+    assert_eq!(repo.patches("../dotfiles/lastmile").len(), 1);
+}
+
+#[test]
+fn inside_of_a_submodule() {
+    let repo = TestRepo::new();
+    repo.git(["init", "--quiet", "../other"]);
+    repo.git(["-C", "../other", "commit", "--quiet", "--allow-empty", "-m", "x"]);
+    repo.git(["submodule", "--quiet", "add", "../other", "sub"]);
+    let inside = |program: &str, arguments: &[&str]| {
+        repo.run(repo.command(program).current_dir(repo.root.join("sub")).args(arguments))
+    };
+    let said = inside("lastmile", &["install"]);
+    assert_eq!(said.stdout, "installed `[repo]/.git/modules/sub/hooks/pre-commit`\n", "{said:?}");
+    repo.write("sub/a.py", BROKEN);
+    inside("git", &["add", "a.py"]);
+    assert_eq!(inside("git", &["commit", "-qm", "x"]).code, Some(1));
+    assert_eq!(inside("lastmile", &["apply"]).code, Some(0));
+    assert_eq!(repo.read("sub/a.py"), REPAIRED);
+    assert_eq!(inside("git", &["commit", "-qam", "x"]).code, Some(0));
+}
+
+#[test]
+fn runs_side_by_side_do_not_meet() {
+    let repo = TestRepo::new();
+    for idx in 0..4 {
+        repo.stage(&format!("f{idx}.py"), BROKEN);
+    }
+    let run = || {
+        let mut command = repo.command(env!("CARGO_BIN_EXE_lastmile"));
+        command.args(["hook", "pre-commit", "--write"]).stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().expect("it starts")
+    };
+    for mut child in [run(), run(), run(), run()] {
+        assert_eq!(child.wait().expect("it was started").code(), Some(1));
+    }
+    for idx in 0..4 {
+        assert_eq!(repo.read(format!("f{idx}.py")), REPAIRED);
+    }
+    assert_eq!(repo.patches(".git/lastmile").len(), 4);
 }
 
 #[test]

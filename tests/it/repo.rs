@@ -25,6 +25,7 @@ pub(crate) struct Said {
 const ENGINE: &str = r#"#!/usr/bin/env python3
 import json, os, sys, time
 how = os.environ.get("LASTMILE_TEST_ENGINE", "")
+open(os.environ["HOME"] + "/engine-was-started", "w").close()
 def send(message):
     print(json.dumps(message), flush=True)
 if how == "dies":
