@@ -70,6 +70,7 @@ pub struct Output {
 #[serde(deny_unknown_fields)]
 pub struct Hook {
     pub write: bool,
+    pub budget_ms: u64,
 }
 
 /// A face of the report.

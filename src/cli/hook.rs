@@ -7,6 +7,7 @@ use std::env;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Component, Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
@@ -90,7 +91,7 @@ pub(super) fn hook(args: &HookArgs, session: &mut Session) -> Result<ExitStatus>
     forget_suggestions(&repo, &looks);
     let n_checked = looks.iter().filter(|look| matches!(look, Look::Healthy(_) | Look::Faulty(_))).count();
     let is_quiet = looks.iter().all(|look| matches!(look, Look::Healthy(_) | Look::LeftAlone(..)));
-    let mut run = Run { repo: &repo, session, args, hints: Hints::default(), engine_error: None };
+    let mut run = Run { repo: &repo, session, args, hints: Hints::default(), engine_error: None, started: Instant::now() };
     let mut telling = Telling::new(Format::Human, n_checked);
     for look in looks {
         match look {
@@ -216,13 +217,19 @@ struct Run<'a> {
     args: &'a PreCommitArgs,
     hints: Hints,
     engine_error: Option<EngineError>,
+    started: Instant,
 }
 
 impl Run<'_> {
     fn repair(&mut self, faulty: Faulty) -> Result<FileReport> {
         let Faulty { file, bytes, diagnosis } = faulty;
+        let Some(left) = Duration::from_millis(self.session.config.hook.budget_ms).checked_sub(self.started.elapsed()) else {
+            return Ok(broken(file, diagnosis, Answer::Nothing("the time for repairs is up (`hook.budget_ms`)".to_owned())));
+        };
         let dialect = self.session.dialect(&self.repo.root().join(&file.path), file.language);
-        let (ask, engine) = self.session.ask(file.language, dialect);
+        let (mut ask, engine) = self.session.ask(file.language, dialect);
+        let n_windows = left.as_millis() / u128::from(ask.budget_ms.max(1));
+        ask.max_windows = ask.max_windows.min(usize::try_from(n_windows).unwrap_or(usize::MAX).max(1));
         let found = match repair(&file.text, &ask, engine) {
             Ok(found) => found,
             Err(error) => {

@@ -522,6 +522,22 @@ mod tests {
 
     proptest! {
         #[test]
+        fn a_merge_keeps_both_sides_or_does_nothing(n_lines in 1usize..12, repaired in 0usize..12, edited in 0usize..12, crlf: bool) {
+            let (repaired, edited) = (repaired % n_lines, edited % n_lines);
+            let line = |idx: usize, is_repaired: bool, is_edited: bool| {
+                format!("{idx}{}{}\n", if is_repaired { "()" } else { "(" }, if is_edited { " # mine" } else { "" })
+            };
+            let text = |is_repaired: bool, is_edited: bool| -> String {
+                (0..n_lines).map(|idx| line(idx, is_repaired && idx == repaired, is_edited && idx == edited)).collect()
+            };
+            let end = |text: String| if crlf { text.replace('\n', "\r\n") } else { text };
+            let change = change("f.py", &text(false, false), &text(true, false));
+            let merged = change.merge_into(end(text(false, true)).as_bytes());
+            let is_apart = repaired.abs_diff(edited) > 1;
+            prop_assert_eq!(merged, is_apart.then(|| end(text(true, true)).into_bytes()));
+        }
+
+        #[test]
         fn a_patch_read_back_is_the_same_change(
             before in "([ab(]{0,2}\r?\n){0,12}[ab]{0,2}",
             after in "([ab)]{0,2}\r?\n){0,12}[ab]{0,2}",

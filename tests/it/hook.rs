@@ -490,6 +490,18 @@ fn an_engine_that_fails_hides_no_fault() {
 }
 
 #[test]
+fn time_for_repairs_runs_out_and_faults_are_still_told() {
+    let repo = TestRepo::with_hook();
+    repo.write("lastmile.toml", "[repair]\nbudget_ms = 300\n[engine]\ngrace_ms = 0\n[hook]\nbudget_ms = 250\n");
+    repo.stage("a.py", BROKEN);
+    repo.stage("b.py", BROKEN);
+    let said = repo.run(repo.command("git").env("LASTMILE_TEST_ENGINE", "sleeps").args(["commit", "-qm", "x"]));
+    assert_eq!(said.code, Some(1));
+    assert!(said.stderr.contains("`a.py` does not parse") && said.stderr.contains("`b.py` does not parse"), "{said:?}");
+    assert!(said.stderr.contains("no suggestion: the time for repairs is up (`hook.budget_ms`)\n"), "{said:?}");
+}
+
+#[test]
 fn an_index_that_libgit2_cannot_read_is_listed_by_git() {
     let repo = TestRepo::with_hook();
     repo.stage("in/a.py", "x = 1\n");
