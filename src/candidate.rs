@@ -13,6 +13,15 @@ pub struct Choice {
     pub edit: Edit,
     pub score: f64,
     pub votes: u32,
+    pub trace: Option<Trace>,
+}
+
+/// How a window was repaired.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trace {
+    /// The line of the text that the window starts with, from 1.
+    pub first_line: usize,
+    pub before: String,
     pub steps: Vec<Step>,
 }
 
@@ -25,8 +34,8 @@ pub struct Candidate {
     /// Fewest votes of its choices.
     pub votes: u32,
     pub n_windows: usize,
-    /// How each window was repaired.
-    pub trajectory: Vec<Vec<Step>>,
+    /// How each window was repaired, when that was asked for.
+    pub trajectory: Vec<Trace>,
 }
 
 /// The most combinations that are looked at for each one that is wanted.
@@ -50,7 +59,7 @@ pub fn combine(text: &str, windows: &[Vec<Choice>], k: usize) -> Vec<Candidate> 
             score: chosen().map(|choice| choice.score).sum(),
             votes: chosen().map(|choice| choice.votes).min().unwrap_or_default(),
             n_windows: windows.len(),
-            trajectory: chosen().map(|choice| choice.steps.clone()).collect(),
+            trajectory: chosen().filter_map(|choice| choice.trace.clone()).collect(),
         });
     }
     candidates
@@ -122,7 +131,7 @@ mod tests {
     use super::*;
 
     fn choice(before: &str, after: &str, score: f64) -> Choice {
-        Choice { edit: Edit::between(before, after), score, votes: 0, steps: Vec::new() }
+        Choice { edit: Edit::between(before, after), score, votes: 0, trace: None }
     }
 
     fn texts(candidates: &[Candidate]) -> Vec<&str> {

@@ -1,7 +1,7 @@
 //! The story on one screen: a text that does not parse goes in, verified repairs come out.
 
-use crate::candidate::{Choice, combine};
-use crate::diagnose::{Diagnosis, diagnose};
+use crate::candidate::{Choice, Trace, combine};
+use crate::diagnose::{Diagnosis, diagnose, place};
 use crate::lang::{Dialect, Fault, Language};
 use crate::patch::Edit;
 use crate::ports::{Denoiser, EngineError};
@@ -66,30 +66,54 @@ pub fn repair(text: &str, ask: &Ask, denoiser: &mut dyn Denoiser) -> Result<Repa
 }
 
 /// Choices for each window, each list best first; or the reason why a fault is left.
-fn repair_windows(
-    text: &str,
-    ask: &Ask,
-    denoiser: &mut dyn Denoiser,
-) -> Result<Result<Vec<Vec<Choice>>, String>, EngineError> {
+///
+/// Goes on with the best choice of each window, and back to its next one where that leads nowhere.
+fn repair_windows(text: &str, ask: &Ask, denoiser: &mut dyn Denoiser) -> Result<Found<Vec<Vec<Choice>>>, EngineError> {
     let mut current = text.to_owned();
-    let mut windows = Vec::new();
+    // With each window the text it was cut from.
+    let mut windows: Vec<(String, Vec<Choice>)> = Vec::new();
+    let mut n_returns = 0;
+    let mut first_reason = None;
     loop {
         let faults = ask.language.faults(&current, Dialect::default());
         if faults.is_empty() {
-            return Ok(Ok(windows));
+            return Ok(Ok(windows.into_iter().map(|(_, choices)| choices).collect()));
         }
         if windows.len() == ask.max_windows {
-            let left = format!("faults are left after {} windows (`repair.max_windows`)", ask.max_windows);
-            return Ok(Err(left));
+            return Ok(Err(format!("faults are left after {} windows (`repair.max_windows`)", ask.max_windows)));
         }
-        let choices = match repair_fault(&current, &faults, ask, denoiser)? {
-            Ok(choices) => choices,
-            Err(reason) => return Ok(Err(reason)),
-        };
-        current = choices[0].edit.apply(&current).expect("it was made from this text");
-        windows.push(choices);
+        match repair_fault(&current, &faults, ask, denoiser)? {
+            Ok(choices) => windows.push((current, choices)),
+            Err(reason) => {
+                let reason = first_reason.get_or_insert(reason);
+                n_returns += 1;
+                if n_returns > MAX_RETURNS || !drop_last_choice(&mut windows) {
+                    return Ok(Err(reason.clone()));
+                }
+            }
+        }
+        let (before, choices) = windows.last().expect("one was added or is left");
+        current = choices[0].edit.apply(before).expect("it was made from this text");
     }
 }
+
+/// How often a window is left by its next best choice.
+const MAX_RETURNS: u32 = 2;
+
+/// Takes away the choice that was gone on with last; `false` when there was no other.
+fn drop_last_choice(windows: &mut Vec<(String, Vec<Choice>)>) -> bool {
+    while let Some((_, choices)) = windows.last_mut() {
+        if choices.len() > 1 {
+            choices.remove(0);
+            return true;
+        }
+        windows.pop();
+    }
+    false
+}
+
+/// Something, or the reason why there is nothing.
+type Found<T> = Result<T, String>;
 
 /// Asks for the window around the first fault and, when that gives nothing, once for an earlier one.
 fn repair_fault(
@@ -97,7 +121,7 @@ fn repair_fault(
     faults: &[Fault],
     ask: &Ask,
     denoiser: &mut dyn Denoiser,
-) -> Result<Result<Vec<Choice>, String>, EngineError> {
+) -> Result<Found<Vec<Choice>>, EngineError> {
     let lines = Lines::new(text, ask.language.style());
     let Some(window) = lines.window(&faults[0]) else {
         return Ok(Err("the line of the fault is too long".to_owned()));
@@ -147,7 +171,11 @@ fn propose(
             edit: Edit::between(before, &proposal.text).shifted(span.start),
             score: proposal.score,
             votes: proposal.votes,
-            steps: proposal.steps,
+            trace: ask.trace.then(|| Trace {
+                first_line: place(text, span.start).line,
+                before: before.to_owned(),
+                steps: proposal.steps,
+            }),
         })
         .filter(|choice| brings_further(text, faults, window, choice, ask.language))
         .collect();
@@ -161,4 +189,96 @@ fn brings_further(text: &str, faults: &[Fault], window: &Window, choice: &Choice
     let left = language.faults(&after, Dialect::default());
     let grown = after.len() + window.span.end - text.len();
     left.first().is_none_or(|fault| fault.span.start >= grown && left.len() <= faults.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lang::python::Python;
+    use crate::protocol::{Proposal, Response};
+
+    /// Answers each request with the same replacements of substrings, scored by their order.
+    struct Replacing(&'static [(&'static str, &'static str)]);
+
+    impl Denoiser for Replacing {
+        fn repair(&mut self, request: &Request) -> Result<Response, EngineError> {
+            let window = &request.text[request.start..request.end];
+            let proposals = self.0.iter().zip(1u32..).map(|((find, put), rank)| Proposal {
+                text: window.replacen(find, put, 1),
+                score: -f64::from(rank),
+                votes: 0,
+                steps: Vec::new(),
+            });
+            Ok(Response { id: request.id, candidates: proposals.collect(), refused: None, ms: 0.0 })
+        }
+    }
+
+    #[track_caller]
+    fn check(text: &str, replacements: &'static [(&'static str, &'static str)], expected: &[&str]) {
+        let ask = Ask {
+            language: &Python,
+            dialect: Dialect::default(),
+            k: 5,
+            budget_ms: 0,
+            max_windows: 4,
+            seed: 0,
+            trace: false,
+            calibration: None,
+        };
+        let repair = repair(text, &ask, &mut Replacing(replacements)).expect("the script has no errors");
+        let texts: Vec<_> = repair.suggestions.iter().map(|ranked| ranked.verified.candidate().text.as_str()).collect();
+        assert_eq!(texts, expected);
+        assert_eq!(repair.reason.is_some(), expected.is_empty());
+    }
+
+    fn padded(first: &str, last: &str) -> String {
+        format!("{first}\n{}{last}\n", "x = f(1)\n".repeat(60))
+    }
+
+    #[test]
+    fn only_what_parses_comes_out() {
+        check("f(\n", &[("f(", "f["), ("f(", "f()"), ("f(", "f(")], &["f()\n"]);
+        check("f(\n", &[("f(", "f[")], &[]);
+    }
+
+    #[test]
+    fn windows_are_repaired_one_after_another() {
+        let text = padded("print 1", "print 2");
+        let fixed = padded("print(1)", "print(2)");
+        check(&text, &[("print 1", "print(1)"), ("print 2", "print(2)")], &[&fixed]);
+        check(&text, &[("print 1", "print(1)")], &[]);
+    }
+
+    #[test]
+    fn choices_of_all_windows_are_combined() {
+        let text = padded("print 1", "print 2");
+        let expected = [padded("print(1)", "print(2)"), padded("print(1)", "2"), padded("1", "print(2)"), padded("1", "2")];
+        let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
+        check(
+            &text,
+            &[("print 1", "print(1)"), ("print 1", "1"), ("print 2", "print(2)"), ("print 2", "2")],
+            &expected,
+        );
+    }
+
+    #[test]
+    fn a_healthy_text_asks_nothing() {
+        struct Silent;
+        impl Denoiser for Silent {
+            fn repair(&mut self, _: &Request) -> Result<Response, EngineError> {
+                panic!("nobody should have asked")
+            }
+        }
+        let ask = Ask {
+            language: &Python,
+            dialect: Dialect::default(),
+            k: 1,
+            budget_ms: 0,
+            max_windows: 1,
+            seed: 0,
+            trace: false,
+            calibration: None,
+        };
+        assert!(repair("x = 1\n", &ask, &mut Silent).expect("not asked").suggestions.is_empty());
+    }
 }

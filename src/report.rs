@@ -187,7 +187,8 @@ fn human_broken(path: &str, broken: &Broken) -> String {
     out
 }
 
-fn evidence(repair: &Ranked) -> String {
+/// How far a repair may be trusted, in a few words.
+pub fn evidence(repair: &Ranked) -> String {
     let review = match repair.applicability {
         Applicability::Safe => "safe",
         Applicability::NeedsReview => "needs review",
