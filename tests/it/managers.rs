@@ -17,7 +17,7 @@ fn manager(name: &str) -> Option<PathBuf> {
 }
 
 /// A repository that takes `id` from a clone of this project, as people do from its address.
-fn repository(program: &Path, id: &str, more: &str) -> TestRepo {
+fn repository(program: &Path, id: &str) -> TestRepo {
     let repo = TestRepo::new();
     let project = repo.base().join("project");
     let manifest = include_str!("../../.pre-commit-hooks.yaml");
@@ -28,7 +28,7 @@ fn repository(program: &Path, id: &str, more: &str) -> TestRepo {
     repo.git(["-C", "../project", "commit", "--quiet", "-m", "release"]);
     repo.git(["-C", "../project", "tag", "v1"]);
     let address = project.display();
-    repo.write(".pre-commit-config.yaml", format!("repos:\n- repo: {address}\n  rev: v1\n  hooks:\n  - id: {id}\n{more}"));
+    repo.write(".pre-commit-config.yaml", format!("repos:\n- repo: {address}\n  rev: v1\n  hooks:\n  - id: {id}\n"));
     repo.git(["add", "--all"]);
     let said = run(&repo, program, &["install"]);
     assert_eq!(said.code, Some(0), "{said:?}");
@@ -49,7 +49,7 @@ fn commit(repo: &TestRepo, code: i32) -> String {
 }
 
 fn shows(program: &Path) {
-    let repo = repository(program, "lastmile", "");
+    let repo = repository(program, "lastmile");
     repo.stage("a b.py", "x = 1\n");
     commit(&repo, 0);
     repo.stage("a b.py", BROKEN);
@@ -67,7 +67,7 @@ fn shows(program: &Path) {
 
 /// Unstaged edits elsewhere in the file: the manager hides them while hooks run, then brings them back.
 fn writes(program: &Path) {
-    let repo = repository(program, "lastmile-write", "");
+    let repo = repository(program, "lastmile-write");
     repo.stage("a.py", BROKEN);
     let said = commit(&repo, 1);
     assert!(said.contains("repaired: safe"), "{said}");
@@ -83,7 +83,7 @@ fn writes(program: &Path) {
 }
 
 fn runs_on_all_files(program: &Path) {
-    let repo = repository(program, "lastmile", "");
+    let repo = repository(program, "lastmile");
     repo.stage("a.py", BROKEN);
     repo.commit_all();
     let said = run(&repo, program, &["run", "--all-files"]);
@@ -91,8 +91,25 @@ fn runs_on_all_files(program: &Path) {
     assert!(said.stdout.contains("`a.py` does not parse"), "{said:?}");
 }
 
+/// The configuration without the network, as hooks/README.md prints it.
+fn runs_as_a_local_hook(program: &Path) {
+    let manual = include_str!("../../hooks/README.md");
+    let blocks = manual.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let local: Vec<_> = blocks.filter(|block| block.contains("repo: local")).collect();
+    assert_eq!(local.len(), 1);
+    let repo = TestRepo::new();
+    repo.write(".pre-commit-config.yaml", local[0]);
+    repo.git(["add", "--all"]);
+    assert_eq!(run(&repo, program, &["install"]).code, Some(0));
+    repo.stage("a.py", BROKEN);
+    assert!(commit(&repo, 1).contains("`a.py` does not parse"));
+    repo.stage("a.py", REPAIRED);
+    commit(&repo, 0);
+}
+
 fn all(name: &str) {
     let Some(program) = manager(name) else { return };
+    runs_as_a_local_hook(&program);
     shows(&program);
     writes(&program);
     runs_on_all_files(&program);
