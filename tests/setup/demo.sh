@@ -23,4 +23,5 @@ show() {
 echo "In a copy of tests/demo:"
 show check .
 show fix --diff .
+show fix --write --unsafe .
 printf '\nTo repair files of your own: %s fix --diff PATH\n' "$lastmile"
