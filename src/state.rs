@@ -162,7 +162,8 @@ impl<'s> Writer<'s> {
 
     fn original(&mut self, idx: usize) {
         let (kind, raw, blanks) = (self.state.lexemes[idx].kind, self.state.raw(idx), self.blanks(idx));
-        let untouched = self.dropped.is_none() && self.after_fresh.is_none();
+        let was_dropped = self.dropped.is_some();
+        let untouched = !was_dropped && self.after_fresh.is_none();
         let blanks = match (self.dropped.take(), self.after_fresh.take()) {
             _ if untouched => blanks,
             _ if self.after_newline() || raw.is_empty() => "",
@@ -172,6 +173,7 @@ impl<'s> Writer<'s> {
             _ => blanks,
         };
         let blanks = if untouched { blanks } else { self.separate(kind, blanks) };
+        let blanks = if was_dropped && blanks.is_empty() && kind == Kind::Quote { self.separate(Kind::Word, blanks) } else { blanks };
         self.text.push_str(blanks);
         self.text.push_str(raw);
         self.last = Some((kind, raw.to_owned()));

@@ -1,0 +1,128 @@
+//! `lastmile-engine`: the half of lastmile that loads libtorch.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+use lastmile::engine::denoise::SearchLimits;
+use lastmile::engine::serve::Server;
+use lastmile::engine::train::{Paths, TrainConfig, preview, train};
+use tch::Device;
+
+#[derive(Parser)]
+#[command(version, about = "The diffusion engine of lastmile")]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Repair windows: JSON lines in, JSON lines out, until stdin closes
+    Serve {
+        /// Folder with one pack for each language
+        #[arg(long)]
+        models: PathBuf,
+        /// auto, cpu or cuda:0
+        #[arg(long, default_value = "auto")]
+        device: String,
+        /// Threads for libtorch on the CPU; 0 leaves it to libtorch
+        #[arg(long, default_value_t = 0)]
+        threads: i32,
+    },
+    /// Train a language pack, resuming from the run folder when it holds a checkpoint
+    Train(TrainArgs),
+    /// Show what the noise profile does to good code
+    Preview(TrainArgs),
+}
+
+#[derive(clap::Args)]
+struct TrainArgs {
+    /// Configuration of the run, such as models/python/train.toml
+    config: PathBuf,
+    /// Folder with the corpora
+    #[arg(long)]
+    data: PathBuf,
+    /// Folder of the run: configuration, curve, checkpoint, weights
+    #[arg(long)]
+    run: PathBuf,
+    /// Noise profile; beside the configuration when not given
+    #[arg(long)]
+    noise: Option<PathBuf>,
+    /// Pack to start from instead of fresh weights
+    #[arg(long)]
+    init: Option<PathBuf>,
+    /// auto, cpu or cuda:0
+    #[arg(long, default_value = "auto")]
+    device: String,
+    /// Threads for libtorch on the CPU
+    #[arg(long, default_value_t = 1)]
+    threads: i32,
+    /// Overrides of the configuration, such as n_steps=2000
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    match run(args.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            anstream::eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Serve { models, device: name, threads } => {
+            if threads > 0 {
+                tch::set_num_threads(threads);
+            }
+            let mut server = Server::new(&models, device(&name)?, SearchLimits::default());
+            server.serve(std::io::stdin().lock(), std::io::stdout().lock())
+        }
+        Command::Train(args) => {
+            let (config, paths) = read(&args)?;
+            tch::set_num_threads(args.threads);
+            train(&config, &paths, device(&args.device)?)
+        }
+        Command::Preview(args) => {
+            let (config, paths) = read(&args)?;
+            std::fs::create_dir_all(&paths.run)?;
+            preview(&config, &paths, 5000, &mut std::io::stdout().lock())
+        }
+    }
+}
+
+fn read(args: &TrainArgs) -> Result<(TrainConfig, Paths)> {
+    let text = std::fs::read_to_string(&args.config).with_context(|| format!("reading `{}`", args.config.display()))?;
+    let mut table: toml::Table = toml::from_str(&text).with_context(|| format!("`{}`", args.config.display()))?;
+    for pair in &args.set {
+        let (key, value) = pair.split_once('=').with_context(|| format!("`{pair}` is not KEY=VALUE"))?;
+        let value: toml::Table = toml::from_str(&format!("v = {value}")).with_context(|| format!("`{value}`"))?;
+        table.insert(key.to_owned(), value["v"].clone());
+    }
+    let config = table.try_into().with_context(|| format!("`{}`", args.config.display()))?;
+    let beside = args.config.with_file_name("noise.toml");
+    let paths = Paths {
+        data: args.data.clone(),
+        noise: args.noise.clone().unwrap_or(beside),
+        run: args.run.clone(),
+        init: args.init.clone(),
+    };
+    Ok((config, paths))
+}
+
+fn device(name: &str) -> Result<Device> {
+    match name {
+        "auto" => Ok(Device::cuda_if_available()),
+        "cpu" => Ok(Device::Cpu),
+        other => {
+            let n = other.strip_prefix("cuda:").and_then(|n| n.parse().ok()).with_context(|| format!("`{other}` is not auto, cpu or cuda:N"))?;
+            Ok(Device::Cuda(n))
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Good code to damage: JSON lines `{"text", "source"}`, plain or zstd-compressed; and real pairs of
+//! broken and fixed code, `{"broken", "fixed"}`.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+use serde::Deserialize;
+
+use crate::lang::{Dialect, Language};
+
+#[derive(Deserialize)]
+struct Document {
+    text: String,
+}
+
+/// Broken code and what a person made of it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Pair {
+    pub broken: String,
+    pub fixed: String,
+    /// The smallest part of the fix that parses.
+    pub fixed_min: Option<String>,
+}
+
+/// Reads JSON lines, decompressing by file name.
+pub fn read_lines<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Vec<T>> {
+    let name = || format!("reading `{}`", path.display());
+    let file = File::open(path).with_context(name)?;
+    let reader: Box<dyn Read> = if path.extension().is_some_and(|extension| extension == "zst") {
+        Box::new(zstd::Decoder::new(file).with_context(name)?)
+    } else {
+        Box::new(file)
+    };
+    let mut rows = Vec::new();
+    for line in BufReader::new(reader).lines() {
+        rows.push(serde_json::from_str(&line.with_context(name)?).with_context(name)?);
+    }
+    Ok(rows)
+}
+
+/// Texts to cut training windows from.
+pub struct Corpus {
+    texts: Vec<String>,
+    /// Chance of each text, summed up to it: longer ones are drawn more often, within reason.
+    sums: Vec<f64>,
+}
+
+impl Corpus {
+    pub fn load(path: &Path) -> Result<Self> {
+        let documents: Vec<Document> = read_lines(path)?;
+        Ok(Self::new(documents.into_iter().map(|document| document.text).collect()))
+    }
+
+    pub fn new(texts: Vec<String>) -> Self {
+        let mut sum = 0.0;
+        let sums = texts.iter().map(|text| {
+            let n_lines = text.bytes().filter(|byte| *byte == b'\n').count();
+            sum += f64::from(u32::try_from(n_lines.min(400)).expect("small") + 1);
+            sum
+        });
+        let sums = sums.collect();
+        Self { texts, sums }
+    }
+
+    pub fn texts(&self) -> &[String] {
+        &self.texts
+    }
+
+    /// Cuts whole lines that the language's judge accepts on their own, about `n_lines` of them.
+    pub fn draw(&self, language: &dyn Language, n_lines: usize, rng: &mut ChaCha8Rng) -> Option<String> {
+        let at = rng.random_range(0.0..*self.sums.last()?);
+        let text = &self.texts[self.sums.partition_point(|sum| *sum <= at)];
+        let starts: Vec<usize> = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).filter(|at| *at < text.len()).collect();
+        if starts.len() <= n_lines {
+            return Some(text.clone());
+        }
+        let first = rng.random_range(0..starts.len());
+        let tries = [0, 1, 2, 3, 4, 6, 8];
+        tries.iter().find_map(|more| {
+            let end = starts.get(first + n_lines + more).copied().unwrap_or(text.len());
+            let part = dedent(&text[starts[first]..end])?;
+            language.faults(&part, Dialect::default()).is_empty().then_some(part)
+        })
+    }
+}
+
+/// Takes the first line's indentation off every line; `None` when a line has less, or nothing is left.
+fn dedent(text: &str) -> Option<String> {
+    let first = text.lines().next()?;
+    let indent = &first[..first.len() - first.trim_start().len()];
+    let mut lines = Vec::new();
+    for line in text.split_inclusive('\n') {
+        match line.strip_prefix(indent) {
+            Some(rest) => lines.push(rest),
+            None if line.trim().is_empty() => lines.push("\n"),
+            None => return None,
+        }
+    }
+    let text = lines.concat();
+    (!text.trim().is_empty()).then_some(text)
+}

@@ -1,0 +1,201 @@
+//! Training examples: damaged windows with the events that mend them, drawn on several threads, the
+//! same for the same seed and number of threads.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use rand::seq::SliceRandom;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::corpus::{Corpus, Pair};
+use super::example::{Example, level};
+use super::noise::Profile;
+use super::tokens::Tokens;
+use crate::lang::{Dialect, Fault, Language};
+use crate::state::{Event, State, align};
+
+/// Where examples come from.
+pub struct Source {
+    pub language: &'static dyn Language,
+    pub tokens: Tokens,
+    pub profile: Profile,
+    /// Corpora and how often each is drawn from, relative to the others.
+    pub corpora: Vec<(Corpus, f64)>,
+    /// Real pairs, and the share of examples made of them.
+    pub pairs: Vec<Pair>,
+    pub pairs_share: f64,
+    pub max_len: usize,
+}
+
+/// A damaged state and the way back.
+pub struct Damaged {
+    pub state: State,
+    pub faults: Vec<Fault>,
+    pub events: Vec<Event>,
+}
+
+const ALIGN_LIMIT: usize = 300;
+
+impl Source {
+    /// One example; `None` when the draw led nowhere, which happens often.
+    pub fn draw(&self, rng: &mut ChaCha8Rng) -> Option<Example> {
+        let damaged = if rng.random_bool(self.pairs_share) { self.draw_pair(rng) } else { self.draw_damage(rng) }?;
+        let damaged = if damaged.events.len() > 1 && rng.random_bool(0.25) { self.half_mended(damaged, rng)? } else { damaged };
+        let damaged = if rng.random_bool(0.3) { crop(damaged, rng) } else { damaged };
+        if damaged.state.len() + 1 > self.max_len {
+            return None;
+        }
+        let mut example = Example::new(&self.tokens, &damaged.state, &damaged.faults, &damaged.events);
+        if rng.random_bool(0.5) {
+            example.input.level = level(damaged.events.len());
+        }
+        Some(example)
+    }
+
+    fn judge(&self, text: &str) -> Vec<Fault> {
+        self.language.faults(text, Dialect::default())
+    }
+
+    /// Cuts good lines and breaks them; only what the judge then refuses counts.
+    pub fn draw_damage(&self, rng: &mut ChaCha8Rng) -> Option<Damaged> {
+        let total: f64 = self.corpora.iter().map(|(_, weight)| weight).sum();
+        let mut left = rng.random_range(0.0..total);
+        let (corpus, _) = self.corpora.iter().find(|(_, weight)| {
+            left -= weight;
+            left < 0.0
+        })?;
+        let n_lines = 2f64.powf(rng.random_range(0.0..5.3));
+        let mut good = corpus.draw(self.language, n_lines as usize, rng)?;
+        if rng.random_bool(0.5) {
+            good.truncate(good.trim_end().len());
+        }
+        let good = State::new(good, self.language.style());
+        if good.len() < 3 || good.len() > self.max_len * 3 / 2 {
+            return None;
+        }
+        let mut bad = good.clone();
+        for _ in 0..self.profile.draw_count(good.len(), rng) {
+            if let Some((_, text)) = self.profile.damage(&bad, rng) {
+                bad = State::new(text, self.language.style());
+            }
+        }
+        let faults = self.judge(&bad.text);
+        if faults.is_empty() {
+            return None;
+        }
+        let events = align(&bad, &good, ALIGN_LIMIT)?;
+        (!events.is_empty()).then_some(Damaged { state: bad, faults, events })
+    }
+
+    fn draw_pair(&self, rng: &mut ChaCha8Rng) -> Option<Damaged> {
+        let pair = &self.pairs[rng.random_range(0..self.pairs.len())];
+        let fixed = pair.fixed_min.as_ref().unwrap_or(&pair.fixed);
+        let bad = State::new(pair.broken.clone(), self.language.style());
+        let good = State::new(fixed.clone(), self.language.style());
+        let faults = self.judge(&bad.text);
+        let events = align(&bad, &good, ALIGN_LIMIT)?;
+        let few = events.len() <= 8.max(bad.len() / 6);
+        (few && !faults.is_empty() && !events.is_empty()).then_some(Damaged { state: bad, faults, events })
+    }
+
+    /// A state on the way back, as the reverse process meets it: some of the events already applied.
+    fn half_mended(&self, damaged: Damaged, rng: &mut ChaCha8Rng) -> Option<Damaged> {
+        let mut good = damaged.state.apply(&damaged.events);
+        let n = rng.random_range(1..damaged.events.len());
+        let mut events = damaged.events;
+        events.shuffle(rng);
+        events.truncate(n);
+        let state = State::new(damaged.state.apply(&events), self.language.style());
+        let faults = self.judge(&state.text);
+        if faults.is_empty() {
+            return None;
+        }
+        let good = State::new(std::mem::take(&mut good), self.language.style());
+        let events = align(&state, &good, ALIGN_LIMIT)?;
+        (!events.is_empty()).then_some(Damaged { state, faults, events })
+    }
+}
+
+/// Cuts whole lines around the damage and the first fault, as a window is cut from a file.
+fn crop(damaged: Damaged, rng: &mut ChaCha8Rng) -> Damaged {
+    let state = &damaged.state;
+    let fault = damaged.faults.first().map(|fault| state.at_byte(fault.span.start));
+    let touched = damaged.events.iter().map(Event::at).chain(fault);
+    let (low, high) = touched.fold((usize::MAX, 0), |(low, high), at| (low.min(at), high.max(at)));
+    let newline = |idx: &usize| state.raw(*idx).starts_with(['\n', '\r']) || *idx == 0;
+    let fronts: Vec<usize> = (0..low.max(1)).filter(newline).collect();
+    let front = fronts[rng.random_range(0..fronts.len())];
+    let backs: Vec<usize> = (high + 1..state.len()).filter(newline).collect();
+    let back = backs.get(rng.random_range(0..=backs.len())).copied();
+    let start = if front == 0 { 0 } else { state.lexemes[front].span.start + state.raw(front).find('\n').map_or(0, |at| at + 1) };
+    let end = back.map_or(state.text.len(), |back| state.lexemes[back].span.start);
+    let part = State::new(state.text[start..end].to_owned(), state.style());
+    // Line ends are told from the margin, which can change with the cut.
+    let whole = (front..front + part.len()).zip(0..part.len());
+    let shift = whole.skip(1).find_map(|(old, new)| {
+        let (old, new) = (state.lexeme(old), part.lexeme(new));
+        (old.starts_with('\n') && old.len() > 1 && new.starts_with('\n')).then(|| old.len() - new.len().min(old.len()))
+    });
+    let margin = " ".repeat(shift.unwrap_or(0));
+    let mut events = Vec::new();
+    for event in &damaged.events {
+        let mut event = event.clone();
+        match &mut event {
+            Event::Insert { at, text } | Event::Substitute { at, text } => {
+                *at -= front;
+                if let Some(indent) = text.strip_prefix('\n').filter(|_| !margin.is_empty()) {
+                    let Some(rest) = indent.strip_prefix(margin.as_str()) else { return damaged };
+                    *text = format!("\n{rest}");
+                }
+            }
+            Event::Delete { at } => *at -= front,
+        }
+        events.push(event);
+    }
+    let inside = damaged.faults.iter().filter(|fault| fault.span.start >= start && fault.span.start <= end);
+    let faults = inside.map(|fault| Fault { span: fault.span.start - start..fault.span.end.max(start).min(end) - start, ..fault.clone() }).collect();
+    Damaged { state: part, faults, events }
+}
+
+/// Examples in chunks, from as many threads as `n_workers`; chunk `first_chunk` is the first sent.
+pub fn stream(source: &Arc<Source>, seed: u64, n_workers: usize, first_chunk: u64) -> Vec<Receiver<Vec<Example>>> {
+    let worker = |worker: usize| {
+        let (sender, receiver): (SyncSender<Vec<Example>>, _) = sync_channel(16);
+        let source = Arc::clone(source);
+        std::thread::spawn(move || {
+            for chunk in first_chunk.. {
+                let mut rng = ChaCha8Rng::seed_from_u64(seed);
+                rng.set_stream(((worker as u64) << 40) | chunk);
+                let examples = (0..CHUNK * 4).filter_map(|_| source.draw(&mut rng)).take(CHUNK).collect();
+                if sender.send(examples).is_err() {
+                    return;
+                }
+            }
+        });
+        receiver
+    };
+    (0..n_workers).map(worker).collect()
+}
+
+pub const CHUNK: usize = 64;
+
+/// Groups examples of like length: every batch has about `n_lexemes` places, padding included.
+pub fn batches(mut pool: Vec<Example>, n_lexemes: usize, rng: &mut ChaCha8Rng) -> Vec<Vec<Example>> {
+    pool.sort_by_key(|example| example.input.len());
+    let mut batches: Vec<Vec<Example>> = Vec::new();
+    for example in pool.into_iter().rev() {
+        let longest = batches.last().map_or(usize::MAX, |batch| pad_to(batch[0].input.len()));
+        match batches.last_mut() {
+            Some(batch) if longest * (batch.len() + 1) <= n_lexemes => batch.push(example),
+            _ => batches.push(vec![example]),
+        }
+    }
+    batches.shuffle(rng);
+    batches
+}
+
+/// Lengths are padded to a multiple that attention kernels like.
+pub fn pad_to(len: usize) -> usize {
+    len.next_multiple_of(16)
+}

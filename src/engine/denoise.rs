@@ -1,0 +1,472 @@
+//! The reverse process: from a broken state back to a good one.
+//!
+//! Two readings of the same network. *Search* follows the likeliest edits best-first and collects what
+//! the judge accepts; a step may take one edit, two, or all that the network is sure of (tau-leaping,
+//! arXiv 2407.15595, with the leap chosen greedily). *Sampling* adds a little noise and runs the chain
+//! back at several noise levels; answers are pooled by votes, as "Diffusion is a code repair operator
+//! and generator" (arXiv 2508.11110) does.
+
+use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use tch::{Device, Kind, Tensor};
+
+use super::example::{Input, level};
+use super::model::Net;
+use super::noise::Profile;
+use super::tokens::Tokens;
+use super::train::collate;
+use crate::lang::{Dialect, Fault, Language};
+use crate::protocol::{Proposal, Request, Step};
+use crate::state::{Event, State};
+
+/// One language, ready to repair.
+pub struct Denoiser {
+    pub language: &'static dyn Language,
+    pub net: Net,
+    pub tokens: Tokens,
+    pub profile: Profile,
+    pub limits: SearchLimits,
+}
+
+/// How far the search goes.
+#[derive(Clone, Copy, Debug)]
+pub struct SearchLimits {
+    /// States the network reads at once.
+    pub batch: usize,
+    /// Batches at most.
+    pub n_batches: usize,
+    /// Edits of a state that are tried alone.
+    pub n_single: usize,
+    /// Edits of a state that are tried in pairs.
+    pub n_paired: usize,
+    /// Chains that are sampled when the search finds nothing.
+    pub n_chains: usize,
+    /// Log-odds that each edit costs beyond what the network says.
+    pub edit_cost: f64,
+}
+
+impl Default for SearchLimits {
+    fn default() -> Self {
+        Self { batch: 6, n_batches: 12, n_single: 96, n_paired: 24, n_chains: 12, edit_cost: 0.0 }
+    }
+}
+
+/// An edit the network proposes, with its log-odds against leaving the place alone.
+#[derive(Clone, Debug)]
+struct Move {
+    event: Event,
+    odds: f64,
+}
+
+/// A state on the way, with the sum of the log-odds that led to it.
+struct Node {
+    score: f64,
+    text: String,
+    depth: usize,
+    /// Index of the parent in the search's list, and the events that led here.
+    parent: Option<(usize, Vec<Move>)>,
+}
+
+/// The window inside the text that the judge reads.
+struct Frame<'r> {
+    language: &'static dyn Language,
+    before: &'r str,
+    after: &'r str,
+    dialect: Dialect,
+}
+
+impl Frame<'_> {
+    /// Faults inside the window, in bytes of the window; empty when the judge accepts it.
+    fn faults(&self, window: &str) -> Vec<Fault> {
+        let whole = [self.before, window, self.after].concat();
+        let start = self.before.len();
+        let end = start + window.len();
+        let mut faults = self.language.faults(&whole, self.dialect);
+        let last = if self.after.is_empty() { usize::MAX } else { end };
+        faults.retain(|fault| fault.span.start <= last);
+        for fault in &mut faults {
+            let clamp = |at: usize| at.clamp(start, end) - start;
+            fault.span = clamp(fault.span.start)..clamp(fault.span.end);
+        }
+        faults
+    }
+}
+
+impl Denoiser {
+    /// Repairs of the request's window, best first.
+    pub fn repair(&self, request: &Request) -> Result<Vec<Proposal>, String> {
+        let window = request
+            .text
+            .get(request.start..request.end)
+            .ok_or_else(|| "the window splits a character or leaves the text".to_owned())?;
+        let frame = Frame {
+            language: self.language,
+            before: &request.text[..request.start],
+            after: &request.text[request.end..],
+            dialect: Dialect { target: request.target },
+        };
+        let state = State::new(window.to_owned(), self.language.style());
+        if state.len() + 1 > usize::try_from(self.net.config.max_len).unwrap_or(0) {
+            return Err(format!("the window has {} lexemes, the network reads {}", state.len(), self.net.config.max_len - 1));
+        }
+        let deadline = Instant::now() + Duration::from_millis(request.budget_ms);
+        let mut search = Search::new(window.to_owned());
+        tch::no_grad(|| self.search(&frame, request.k.max(1), deadline, &mut search));
+        let mut votes = HashMap::new();
+        if search.goals.is_empty() && Instant::now() < deadline {
+            votes = tch::no_grad(|| self.sample(&frame, &state, request.seed, deadline));
+        }
+        Ok(self.proposals(&frame, request, search, votes))
+    }
+
+    fn search(&self, frame: &Frame, k: usize, deadline: Instant, search: &mut Search) {
+        for _ in 0..self.limits.n_batches {
+            let batch = search.next(self.limits.batch);
+            if batch.is_empty() || search.settled(k, &batch) || Instant::now() >= deadline {
+                return;
+            }
+            let states: Vec<State> =
+                batch.iter().map(|idx| State::new(search.nodes[*idx].text.clone(), self.language.style())).collect();
+            let faults: Vec<Vec<Fault>> = states.iter().map(|state| frame.faults(&state.text)).collect();
+            let moves = self.moves(&states, &faults, &vec![0; states.len()]);
+            for ((idx, state), moves) in batch.into_iter().zip(&states).zip(moves) {
+                for leap in self.leaps(&moves) {
+                    if search.n_judged % 64 == 63 && Instant::now() >= deadline {
+                        return;
+                    }
+                    search.visit(idx, state, leap, frame, self.limits.edit_cost);
+                }
+            }
+        }
+    }
+
+    /// Sets of moves to take at once: each alone, pairs, and all that are likelier than not.
+    fn leaps(&self, moves: &[Move]) -> Vec<Vec<Move>> {
+        let mut leaps: Vec<Vec<Move>> = Vec::new();
+        for least in [0.0, -1.5] {
+            let mut sure: Vec<Move> = Vec::new();
+            for one in moves.iter().filter(|one| one.odds > least) {
+                if !sure.iter().any(|other| clash(other, one)) {
+                    sure.push(one.clone());
+                }
+            }
+            if sure.len() > 2 {
+                leaps.push(sure);
+            }
+        }
+        leaps.extend(moves.iter().take(self.limits.n_single).map(|one| vec![one.clone()]));
+        let paired = &moves[..moves.len().min(self.limits.n_paired)];
+        for (nth, first) in paired.iter().enumerate() {
+            for second in &paired[nth + 1..] {
+                if !clash(first, second) {
+                    leaps.push(vec![first.clone(), second.clone()]);
+                }
+            }
+        }
+        leaps
+    }
+
+    /// The network's proposals for each state, likeliest first.
+    fn moves(&self, states: &[State], faults: &[Vec<Fault>], levels: &[u8]) -> Vec<Vec<Move>> {
+        let device = self.net.weights()[0].device();
+        let inputs: Vec<Input> = states
+            .iter()
+            .zip(faults)
+            .zip(levels)
+            .map(|((state, faults), level)| Input { level: *level, ..Input::new(&self.tokens, state, faults) })
+            .collect();
+        let batch = collate(&inputs.iter().collect::<Vec<_>>(), device);
+        let odds = self.net.forward(&batch);
+        let width = usize::try_from(odds.hidden.size()[1]).expect("positive");
+        let ops = floats(&odds.ops.log_softmax(-1, Kind::Float));
+        let gaps = floats(&odds.inserts.log_softmax(-1, Kind::Float));
+        let mut moves: Vec<Vec<Move>> = states.iter().map(|_| Vec::new()).collect();
+        let (mut substitutes, mut inserts) = (Vec::new(), Vec::new());
+        for (row, state) in states.iter().enumerate() {
+            let op = |at: usize, which: usize| f64::from(ops[(row * width + at) * 3 + which]);
+            let gap = |at: usize, which: usize| f64::from(gaps[(row * width + at) * 2 + which]);
+            let n = state.len();
+            for at in 1..n {
+                moves[row].push(Move { event: Event::Delete { at }, odds: op(at, 1) - op(at, 0) });
+            }
+            substitutes.extend(best_sites((0..n).map(|at| (at, op(at, 2) - op(at, 0))), row));
+            inserts.extend(best_sites((1..=n).map(|at| (at, gap(at, 1) - gap(at, 0))), row));
+        }
+        for (sites, is_insert) in [(substitutes, false), (inserts, true)] {
+            if sites.is_empty() {
+                continue;
+            }
+            let column = |of: fn(&(usize, usize, f64)) -> usize| {
+                let values: Vec<i64> = sites.iter().map(|site| of(site) as i64).collect();
+                Tensor::from_slice(&values).to_device(device)
+            };
+            let logits = self.net.write(&odds, &batch, &column(|site| site.0), &column(|site| site.1), is_insert);
+            let (top, which) = logits.log_softmax(-1, Kind::Float).topk(CONTENTS as i64, -1, true, true);
+            let (top, which) = (floats(&top), integers(&which));
+            for (nth, (row, at, site_odds)) in sites.iter().enumerate() {
+                let state = &states[*row];
+                let mut texts: HashMap<String, f64> = HashMap::new();
+                for slot in nth * CONTENTS..(nth + 1) * CONTENTS {
+                    let id = usize::try_from(which[slot]).expect("an index");
+                    let text = match id.checked_sub(self.tokens.n_emit()) {
+                        None => self.tokens.lexeme(id).map(str::to_owned),
+                        Some(copied) if copied < state.len() => Some(state.lexeme(copied).into_owned()),
+                        Some(_) => None,
+                    };
+                    if let Some(text) = text.filter(|text| is_insert || *text != state.lexeme(*at)) {
+                        *texts.entry(text).or_default() += f64::from(top[slot]).exp();
+                    }
+                }
+                moves[*row].extend(texts.into_iter().map(|(text, chance)| {
+                    let event = if is_insert { Event::Insert { at: *at, text } } else { Event::Substitute { at: *at, text } };
+                    Move { event, odds: site_odds + chance.ln() }
+                }));
+            }
+        }
+        for moves in &mut moves {
+            moves.sort_by(|a, b| b.odds.total_cmp(&a.odds).then_with(|| a.event.cmp(&b.event)));
+            moves.truncate(self.limits.n_single.max(64));
+        }
+        moves
+    }
+
+    /// Chains at several noise levels; how many ended in each accepted text.
+    fn sample(&self, frame: &Frame, start: &State, seed: u64, deadline: Instant) -> HashMap<String, u32> {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut votes = HashMap::new();
+        let mut chains: Vec<(State, u8)> = (0..self.limits.n_chains)
+            .map(|nth| {
+                let n_edits = [1, 2, 4, 8][nth % 4];
+                let mut state = start.clone();
+                for _ in 0..n_edits / 4 {
+                    if let Some((_, text)) = self.profile.damage(&state, &mut rng) {
+                        state = State::new(text, self.language.style());
+                    }
+                }
+                (state, level(n_edits))
+            })
+            .collect();
+        for _ in 0..CHAIN_STEPS {
+            chains.retain(|(state, _)| state.len() + 1 < usize::try_from(self.net.config.max_len).unwrap_or(0));
+            if chains.is_empty() || Instant::now() >= deadline {
+                break;
+            }
+            let states: Vec<State> = chains.iter().map(|(state, _)| state.clone()).collect();
+            let faults: Vec<Vec<Fault>> = states.iter().map(|state| frame.faults(&state.text)).collect();
+            let levels: Vec<u8> = chains.iter().map(|(_, level)| *level).collect();
+            let moves = self.moves(&states, &faults, &levels);
+            let mut running = Vec::new();
+            for ((state, level), moves) in chains.into_iter().zip(moves) {
+                let text = state.apply(&leap(&moves, &mut rng));
+                if frame.faults(&text).is_empty() {
+                    if text != start.text {
+                        *votes.entry(text).or_default() += 1;
+                    }
+                } else {
+                    running.push((State::new(text, self.language.style()), level));
+                }
+            }
+            chains = running;
+        }
+        votes
+    }
+
+    fn proposals(&self, frame: &Frame, request: &Request, mut search: Search, votes: HashMap<String, u32>) -> Vec<Proposal> {
+        let whole = |window: &str| [frame.before, window, frame.after].concat();
+        for (text, n) in votes {
+            // A sampled answer has no path from the start; its votes stand in for its odds.
+            let score = f64::from(n).ln() - SAMPLED_COST;
+            search.goals.entry(text.clone()).or_insert(Goal { score, node: None, votes: n });
+        }
+        let mut goals: Vec<(String, Goal)> = search.goals.drain().collect();
+        goals.sort_by(|a, b| b.1.score.total_cmp(&a.1.score).then_with(|| a.0.cmp(&b.0)));
+        let accepted = goals.into_iter().filter(|(text, _)| {
+            !frame.after.is_empty() || self.language.accepts(&request.text, &whole(text), frame.dialect)
+        });
+        accepted
+            .take(request.k.max(1))
+            .map(|(text, goal)| {
+                let steps = if request.trace { search.steps(&goal, self.language) } else { Vec::new() };
+                Proposal { score: goal.score, votes: goal.votes, steps, text }
+            })
+            .collect()
+    }
+}
+
+/// Lexemes looked at for each place to write.
+const CONTENTS: usize = 16;
+/// Places to write in a state.
+const SITES: usize = 16;
+const CHAIN_STEPS: usize = 8;
+/// Puts sampled answers behind found ones.
+const SAMPLED_COST: f64 = 12.0;
+
+fn best_sites(sites: impl Iterator<Item = (usize, f64)>, row: usize) -> Vec<(usize, usize, f64)> {
+    let mut sites: Vec<(usize, usize, f64)> = sites.map(|(at, odds)| (row, at, odds)).collect();
+    sites.sort_by(|a, b| b.2.total_cmp(&a.2).then(a.1.cmp(&b.1)));
+    sites.truncate(SITES);
+    sites
+}
+
+/// Two moves that cannot be taken together: both change the same lexeme or fill the same gap.
+fn clash(a: &Move, b: &Move) -> bool {
+    let is_insert = |one: &Move| matches!(one.event, Event::Insert { .. });
+    a.event.at() == b.event.at() && is_insert(a) == is_insert(b)
+}
+
+/// Draws every move on its own; of those that clash, the first drawn stays.
+fn leap(moves: &[Move], rng: &mut ChaCha8Rng) -> Vec<Event> {
+    let mut taken: Vec<Move> = Vec::new();
+    for one in moves {
+        let chance = 1.0 / (1.0 + (-one.odds).exp());
+        if rng.random_bool(chance.clamp(0.0, 1.0)) && !taken.iter().any(|other| clash(other, one)) {
+            taken.push(one.clone());
+        }
+    }
+    taken.into_iter().map(|one| one.event).collect()
+}
+
+/// A text that the judge accepts.
+struct Goal {
+    score: f64,
+    /// The node it was found from, and the moves from there.
+    node: Option<(usize, Vec<Move>)>,
+    votes: u32,
+}
+
+/// A best-first search.
+struct Search {
+    nodes: Vec<Node>,
+    /// Nodes that the network has not read, by score.
+    open: BinaryHeap<(Ordered, std::cmp::Reverse<usize>)>,
+    seen: HashSet<String>,
+    goals: HashMap<String, Goal>,
+    n_judged: usize,
+}
+
+#[derive(PartialEq)]
+struct Ordered(f64);
+impl Eq for Ordered {}
+impl PartialOrd for Ordered {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Ordered {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.total_cmp(&other.0)
+    }
+}
+
+impl Search {
+    fn new(start: String) -> Self {
+        let mut search = Self {
+            nodes: Vec::new(),
+            open: BinaryHeap::new(),
+            seen: HashSet::from([start.clone()]),
+            goals: HashMap::new(),
+            n_judged: 0,
+        };
+        search.nodes.push(Node { score: 0.0, text: start, depth: 0, parent: None });
+        search.open.push((Ordered(0.0), std::cmp::Reverse(0)));
+        search
+    }
+
+    fn next(&mut self, n: usize) -> Vec<usize> {
+        (0..n).map_while(|_| self.open.pop().map(|(_, std::cmp::Reverse(idx))| idx)).collect()
+    }
+
+    /// Whether enough was found and what is still open is far behind.
+    fn settled(&self, k: usize, batch: &[usize]) -> bool {
+        let mut scores: Vec<f64> = self.goals.values().map(|goal| goal.score).collect();
+        scores.sort_by(|a, b| b.total_cmp(a));
+        let best_open = batch.iter().map(|idx| self.nodes[*idx].score).fold(f64::NEG_INFINITY, f64::max);
+        scores.len() >= k && scores.get(k - 1).is_some_and(|last| best_open < *last)
+            || scores.first().is_some_and(|first| best_open < first - FAR)
+    }
+
+    /// Judges the state after `moves`: a goal is kept, anything else stays open.
+    fn visit(&mut self, parent: usize, state: &State, moves: Vec<Move>, frame: &Frame, edit_cost: f64) {
+        let score = self.nodes[parent].score + moves.iter().map(|one| one.odds - edit_cost).sum::<f64>();
+        let depth = self.nodes[parent].depth + moves.len();
+        if score < LEAST_SCORE || depth > DEEPEST {
+            return;
+        }
+        let events: Vec<Event> = moves.iter().map(|one| one.event.clone()).collect();
+        let text = state.apply(&events);
+        if let Some(goal) = self.goals.get_mut(&text) {
+            if score > goal.score {
+                *goal = Goal { score, node: Some((parent, moves)), votes: 0 };
+            }
+            return;
+        }
+        if !self.seen.insert(text.clone()) {
+            return;
+        }
+        self.n_judged += 1;
+        if frame.faults(&text).is_empty() {
+            self.goals.insert(text, Goal { score, node: Some((parent, moves)), votes: 0 });
+        } else {
+            self.open.push((Ordered(score), std::cmp::Reverse(self.nodes.len())));
+            self.nodes.push(Node { score, text, depth, parent: Some((parent, moves)) });
+        }
+    }
+
+    /// The way to a goal, one step for every edit.
+    fn steps(&self, goal: &Goal, language: &'static dyn Language) -> Vec<Step> {
+        let mut legs = Vec::new();
+        let mut next = goal.node.clone();
+        while let Some((idx, moves)) = next {
+            legs.push((idx, moves));
+            next = self.nodes[idx].parent.clone();
+        }
+        legs.reverse();
+        let mut steps = Vec::new();
+        for (idx, moves) in legs {
+            let state = State::new(self.nodes[idx].text.clone(), language.style());
+            let text = state.apply(&moves.iter().map(|one| one.event.clone()).collect::<Vec<_>>());
+            for one in moves {
+                steps.push(Step { edit: describe(&state, &one.event), rate: one.odds, noise: 0.0, text: text.clone() });
+            }
+        }
+        steps
+    }
+}
+
+/// Log-odds behind the best goal at which a state is not worth reading.
+const FAR: f64 = 14.0;
+const LEAST_SCORE: f64 = -30.0;
+const DEEPEST: usize = 40;
+
+/// "insert `)` on line 3"
+fn describe(state: &State, event: &Event) -> String {
+    let line = |at: usize| {
+        let end = state.lexemes.get(at).map_or(state.text.len(), |lexeme| lexeme.span.start);
+        state.text[..end].matches('\n').count() + 1
+    };
+    let show = |text: &str| match text.strip_prefix('\n') {
+        Some("") => "a line end".to_owned(),
+        Some(indent) => format!("a line end and {} blanks", indent.len()),
+        None => format!("`{text}`"),
+    };
+    match event {
+        Event::Insert { at, text } => format!("insert {} on line {}", show(text), line(at.saturating_sub(1))),
+        Event::Delete { at } => format!("delete {} on line {}", show(&state.lexeme(*at)), line(*at)),
+        Event::Substitute { at, text } => {
+            format!("replace {} by {} on line {}", show(&state.lexeme(*at)), show(text), line(*at))
+        }
+    }
+}
+
+fn floats(tensor: &Tensor) -> Vec<f32> {
+    let flat = tensor.to_device(Device::Cpu).to_kind(Kind::Float).flatten(0, -1);
+    Vec::try_from(&flat).expect("one dimension of f32")
+}
+
+fn integers(tensor: &Tensor) -> Vec<i64> {
+    Vec::try_from(&tensor.to_device(Device::Cpu).flatten(0, -1)).expect("one dimension of i64")
+}
+

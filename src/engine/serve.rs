@@ -1,0 +1,89 @@
+//! `lastmile-engine serve`: a greeting, then one answer for every request, until stdin closes.
+
+use std::collections::HashMap;
+use std::io::{BufRead, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result, anyhow};
+use tch::{Device, Kind};
+
+use super::denoise::{Denoiser, SearchLimits};
+use super::weights::load_pack;
+use crate::lang::{self, LANGUAGES};
+use crate::protocol::{Greeting, Request, Response, VERSION};
+
+/// Packs by language, read when first asked for.
+pub struct Server {
+    models: PathBuf,
+    device: Device,
+    limits: SearchLimits,
+    packs: HashMap<String, Denoiser>,
+}
+
+impl Server {
+    pub fn new(models: &Path, device: Device, limits: SearchLimits) -> Self {
+        Self { models: models.to_owned(), device, limits, packs: HashMap::new() }
+    }
+
+    /// Speaks JSON lines until `input` ends.
+    pub fn serve(&mut self, input: impl BufRead, mut output: impl Write) -> Result<()> {
+        let languages = LANGUAGES.iter().map(|language| language.name().to_owned());
+        let greeting = Greeting {
+            lastmile: VERSION,
+            engine: env!("CARGO_PKG_VERSION").to_owned(),
+            device: match self.device {
+                Device::Cuda(n) => format!("cuda:{n}"),
+                _ => "cpu".to_owned(),
+            },
+            languages: languages.filter(|name| self.models.join(name).join("weights.safetensors").exists()).collect(),
+        };
+        writeln!(output, "{}", serde_json::to_string(&greeting)?)?;
+        output.flush()?;
+        for line in input.lines() {
+            let line = line?;
+            if line.trim().is_empty() {
+                continue;
+            }
+            writeln!(output, "{}", serde_json::to_string(&self.answer(&line))?)?;
+            output.flush()?;
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, line: &str) -> Response {
+        let start = Instant::now();
+        let request: Result<Request, _> = serde_json::from_str(line);
+        let id = request.as_ref().map_or(0, |request| request.id);
+        let result = request.map_err(|error| error.to_string()).and_then(|request| {
+            // The last panic boundary: a bad shape answers this request and leaves the next alone.
+            catch_unwind(AssertUnwindSafe(|| self.repair(&request))).unwrap_or_else(|_| Err("the network failed".to_owned()))
+        });
+        let ms = start.elapsed().as_secs_f64() * 1e3;
+        match result {
+            Ok(candidates) => Response { id, candidates, refused: None, ms },
+            Err(reason) => Response { id, candidates: Vec::new(), refused: Some(reason), ms },
+        }
+    }
+
+    fn repair(&mut self, request: &Request) -> Result<Vec<crate::protocol::Proposal>, String> {
+        self.pack(&request.lang).map_err(|error| format!("{error:#}"))?.repair(request)
+    }
+
+    /// The pack of a language.
+    pub fn pack(&mut self, name: &str) -> Result<&Denoiser> {
+        if !self.packs.contains_key(name) {
+            let language = lang::by_name(name).ok_or_else(|| anyhow!("`{name}` is not a language"))?;
+            let folder = self.models.join(language.name());
+            let (net, tokens) = load_pack(&folder, self.device)?;
+            let kind = if self.device == Device::Cpu { Kind::Float } else { Kind::BFloat16 };
+            let noise = folder.join("noise.toml");
+            let text = std::fs::read_to_string(&noise).with_context(|| format!("reading `{}`", noise.display()))?;
+            let profile = toml::from_str(&text).with_context(|| format!("`{}`", noise.display()))?;
+            let denoiser = Denoiser { language, net: net.cast(kind), tokens, profile, limits: self.limits };
+            self.packs.insert(name.to_owned(), denoiser);
+        }
+        Ok(&self.packs[name])
+    }
+}

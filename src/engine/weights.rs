@@ -1,0 +1,62 @@
+//! Packs on disk: `model.toml`, `tokenizer.json` and `weights.safetensors` in f16.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind, Tensor};
+
+use super::model::{ModelConfig, Net, layout};
+use super::tokens::Tokens;
+
+/// The part of `model.toml` that the engine reads; other sections belong to the light side.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PackFile {
+    pub network: ModelConfig,
+}
+
+/// Reads a network and its vocabulary, in f32 on `device`.
+pub fn load_pack(folder: &Path, device: Device) -> Result<(Net, Tokens)> {
+    let path = folder.join("model.toml");
+    let text = std::fs::read_to_string(&path).with_context(|| format!("reading `{}`", path.display()))?;
+    let pack: PackFile = toml::from_str(&text).with_context(|| format!("`{}` is not a model description", path.display()))?;
+    let tokens = Tokens::load(&folder.join("tokenizer.json"), usize::try_from(pack.network.n_emit)?)?;
+    if tokens.size() as i64 != pack.network.n_vocab {
+        bail!("`{}` has {} entries, `model.toml` says {}", folder.join("tokenizer.json").display(), tokens.size(), pack.network.n_vocab);
+    }
+    let net = load_weights(&folder.join("weights.safetensors"), pack.network, device)?;
+    Ok((net, tokens))
+}
+
+/// Reads weights, refusing a file that lacks one or has it in another shape.
+pub fn load_weights(path: &Path, config: ModelConfig, device: Device) -> Result<Net> {
+    let stored = Tensor::read_safetensors(path).with_context(|| format!("reading `{}`", path.display()))?;
+    let mut stored: HashMap<String, Tensor> = stored.into_iter().collect();
+    let weights = layout(&config).into_iter().map(|(name, shape, _)| {
+        let weight = stored.remove(&name).with_context(|| format!("`{}` lacks `{name}`", path.display()))?;
+        if weight.size() != shape {
+            bail!("`{}`: `{name}` is {:?}, `model.toml` asks for {shape:?}", path.display(), weight.size());
+        }
+        Ok(weight.to_device(device).to_kind(Kind::Float))
+    });
+    Ok(Net::from_weights(config, weights.collect::<Result<_>>()?))
+}
+
+/// Writes weights in `kind`, into place only when complete.
+pub fn save_weights(path: &Path, net: &Net, kind: Kind) -> Result<()> {
+    let names = layout(&net.config).into_iter().map(|(name, ..)| name);
+    let tensors: Vec<(String, Tensor)> = names.zip(net.weights()).map(|(name, weight)| (name, stored(weight, kind))).collect();
+    save_tensors(path, &tensors)
+}
+
+/// Writes named tensors, into place only when complete.
+pub fn save_tensors(path: &Path, tensors: &[(String, Tensor)]) -> Result<()> {
+    let part = path.with_extension("part");
+    Tensor::write_safetensors(tensors, &part).with_context(|| format!("writing `{}`", part.display()))?;
+    std::fs::rename(&part, path).with_context(|| format!("writing `{}`", path.display()))
+}
+
+fn stored(weight: &Tensor, kind: Kind) -> Tensor {
+    weight.detach().to_device(Device::Cpu).to_kind(kind).contiguous()
+}
