@@ -65,7 +65,7 @@ impl Source {
             left -= weight;
             left < 0.0
         })?;
-        let n_lines = 2f64.powf(rng.random_range(0.0..5.3));
+        let n_lines = 2f64.powf(rng.random_range(0.0..4.8));
         let mut good = corpus.draw(self.language, n_lines as usize, rng)?;
         if rng.random_bool(0.5) {
             good.truncate(good.trim_end().len());

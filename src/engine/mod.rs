@@ -4,6 +4,7 @@ pub mod corpus;
 pub mod data;
 pub mod denoise;
 pub mod example;
+pub mod habits;
 pub mod model;
 pub mod noise;
 pub mod optim;

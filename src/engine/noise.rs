@@ -11,6 +11,7 @@ use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 
+use super::habits::Habit;
 use crate::lexeme::{Bracket, Hint, Kind, Zone};
 use crate::state::{Event, State};
 
@@ -36,6 +37,9 @@ pub struct Profile {
     pub smart_quotes: Vec<(String, String)>,
     /// What is put before names or inside them.
     pub sigils: Vec<String>,
+    /// Learned from real pairs.
+    #[serde(skip)]
+    pub habits: Vec<Habit>,
 }
 
 /// A kind of damage.
@@ -81,6 +85,8 @@ pub enum Damage {
     Substitute,
     Swap,
     Double,
+    /// What a person did in a real pair.
+    Habit,
 }
 
 /// Things damage borrows from: a state, its hints and the random numbers.
@@ -330,6 +336,10 @@ impl Site<'_> {
                 let text = self.some_lexeme()?;
                 Some(vec![Event::Substitute { at: self.anywhere()?, text }])
             }
+            Damage::Habit => (0..HABIT_TRIES).find_map(|_| {
+                let habit = self.profile.habits.choose(self.rng)?;
+                habit.apply(self.state, &self.hints, &self.profile.keywords, self.rng)
+            }),
             Damage::Swap => {
                 let at = self.anywhere().filter(|at| at + 1 < self.state.len())?;
                 let (here, next) = (self.state.lexeme(at).into_owned(), self.state.lexeme(at + 1).into_owned());
@@ -562,6 +572,9 @@ impl Site<'_> {
     }
 }
 
+/// Habits looked at before giving up on finding one that fits.
+const HABIT_TRIES: usize = 12;
+
 fn is_open(raw: &str) -> bool {
     matches!(raw, "(" | "[" | "{")
 }
@@ -575,7 +588,7 @@ fn is_bracket(raw: &str) -> bool {
 }
 
 /// Drops, doubles, swaps or changes one letter.
-fn typo(word: &str, rng: &mut ChaCha8Rng) -> Option<String> {
+pub(super) fn typo(word: &str, rng: &mut ChaCha8Rng) -> Option<String> {
     let mut chars: Vec<char> = word.chars().collect();
     if chars.len() < 2 {
         return None;

@@ -14,9 +14,10 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-use super::corpus::{Corpus, read_lines};
+use super::corpus::{Corpus, Pair, read_lines};
 use super::data::{Source, batches, pad_to, stream};
 use super::example::{Example, Input};
+use super::habits::Habit;
 use super::model::{Batch, ModelConfig, Net};
 use super::noise::Profile;
 use super::optim::{Optimizer, Rates};
@@ -184,14 +185,21 @@ fn matrices(network: &ModelConfig) -> Vec<bool> {
 
 fn open_source(config: &TrainConfig, paths: &Paths) -> Result<Source> {
     let language = lang::by_name(&config.language).with_context(|| format!("`{}` is not a language", config.language))?;
-    let profile: Profile = toml::from_str(&fs::read_to_string(&paths.noise)?).with_context(|| format!("`{}`", paths.noise.display()))?;
+    let mut profile: Profile = toml::from_str(&fs::read_to_string(&paths.noise)?).with_context(|| format!("`{}`", paths.noise.display()))?;
     let mut corpora = Vec::new();
     for (path, weight) in &config.corpora {
         let corpus = Corpus::load(&paths.data.join(path))?;
         ensure!(!corpus.texts().is_empty(), "`{}` is empty", path.display());
         corpora.push((corpus, *weight));
     }
-    let pairs = config.pairs.as_ref().map(|path| read_lines(&paths.data.join(path))).transpose()?.unwrap_or_default();
+    let pairs: Vec<Pair> =
+        config.pairs.as_ref().map(|path| read_lines(&paths.data.join(path))).transpose()?.unwrap_or_default();
+    let read = |text: &str| State::new(text.to_owned(), language.style());
+    let learn = |pair: &Pair| {
+        let fixed = pair.fixed_min.as_ref().unwrap_or(&pair.fixed);
+        Habit::learn(&read(fixed), &read(&pair.broken), &profile.keywords)
+    };
+    profile.habits = pairs.iter().filter_map(learn).collect();
     let pairs_share = if pairs.is_empty() { 0.0 } else { config.pairs_share };
     let vocabulary = paths.run.join("tokenizer.json");
     let mut source = Source {
