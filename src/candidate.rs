@@ -1,7 +1,7 @@
 //! A repair of a whole text, put together from the engine's proposals for its windows.
 
-use std::collections::{BinaryHeap, HashSet};
 use std::cmp::Ordering;
+use std::collections::{BinaryHeap, HashSet};
 
 use crate::patch::Edit;
 use crate::protocol::Step;
@@ -93,7 +93,9 @@ fn best_sums(windows: &[Vec<Choice>], limit: usize) -> Vec<Vec<usize>> {
     let mut seen = HashSet::from([first.clone()]);
     let mut heap = BinaryHeap::from([Entry { sum: sum(&first), picks: first }]);
     let mut best = Vec::new();
-    while best.len() < limit && let Some(entry) = heap.pop() {
+    while best.len() < limit
+        && let Some(entry) = heap.pop()
+    {
         for idx in 0..windows.len() {
             let mut picks = entry.picks.clone();
             picks[idx] += 1;

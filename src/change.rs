@@ -16,7 +16,7 @@ pub struct SourceFile {
 
 /// How the text of a file is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Encoding {
+pub enum Encoding {
     Utf8,
     Utf8Bom,
     Latin1,
@@ -56,11 +56,32 @@ impl SourceFile {
         Ok(Self { path, language, text, encoding })
     }
 
+    pub fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+
     /// The bytes of `text`, a repair of this file, stored as this file is.
     pub fn encode<'t>(&self, text: &'t str) -> Result<Cow<'t, [u8]>, Skip> {
-        match self.encoding {
-            Encoding::Utf8 => Ok(text.as_bytes().into()),
-            Encoding::Utf8Bom => Ok([BOM, text.as_bytes()].concat().into()),
+        match self.encoding.with_mark(text) {
+            Cow::Borrowed(text) => self.encoding.encode(text),
+            Cow::Owned(text) => Ok(self.encoding.encode(&text)?.into_owned().into()),
+        }
+    }
+}
+
+impl Encoding {
+    /// The text with the byte order mark that files of this encoding start with.
+    pub fn with_mark<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        match self {
+            Encoding::Utf8Bom => format!("\u{feff}{text}").into(),
+            Encoding::Utf8 | Encoding::Latin1 | Encoding::Ascii => text.into(),
+        }
+    }
+
+    /// The bytes of `text`.
+    pub fn encode<'t>(&self, text: &'t str) -> Result<Cow<'t, [u8]>, Skip> {
+        match self {
+            Encoding::Utf8 | Encoding::Utf8Bom => Ok(text.as_bytes().into()),
             Encoding::Ascii if text.is_ascii() => Ok(text.as_bytes().into()),
             Encoding::Ascii => Err(Skip::Unencodable),
             Encoding::Latin1 => {
@@ -97,8 +118,7 @@ fn decode(bytes: Vec<u8>, language: &dyn Language) -> Result<(String, Encoding),
 
 fn utf8(mut bytes: Vec<u8>, skip: usize) -> Result<String, Skip> {
     bytes.drain(..skip);
-    String::from_utf8(bytes)
-        .map_err(|error| Skip::NotUtf8 { at: skip + error.utf8_error().valid_up_to() })
+    String::from_utf8(bytes).map_err(|error| Skip::NotUtf8 { at: skip + error.utf8_error().valid_up_to() })
 }
 
 /// The encoding named in a comment on one of the first two lines.
@@ -129,7 +149,9 @@ fn known_encoding(name: &str) -> Option<Encoding> {
     let name = name.to_ascii_lowercase().replace('_', "-");
     match name.as_str() {
         "utf-8-sig" | "utf8" | "u8" | "utf" => Some(Encoding::Utf8),
-        "latin-1" | "latin1" | "latin" | "l1" | "iso-8859-1" | "iso8859-1" | "8859" | "cp819" => Some(Encoding::Latin1),
+        "latin-1" | "latin1" | "latin" | "l1" | "iso-8859-1" | "iso8859-1" | "8859" | "cp819" => {
+            Some(Encoding::Latin1)
+        }
         "ascii" | "us-ascii" | "646" => Some(Encoding::Ascii),
         // Editors append their own line ending, as in `utf-8-unix`.
         _ if name == "utf-8" || name.starts_with("utf-8-") => Some(Encoding::Utf8),
@@ -160,8 +182,14 @@ mod tests {
         check(b"x = 1\r\n", Ok("x = 1\r\n"));
         check(b"\xef\xbb\xbfx = 1\n", Ok("x = 1\n"));
         check(b"# coding: latin-1\nx = '\xe9'\n", Ok("# coding: latin-1\nx = 'é'\n"));
-        check(b"#!/usr/bin/python\n# vim: set fileencoding=iso-8859-1 :\n'\xff'", Ok("#!/usr/bin/python\n# vim: set fileencoding=iso-8859-1 :\n'ÿ'"));
-        check(b"\n# -*- coding: utf-8-unix -*-\nx = '\xc3\xa9'\n", Ok("\n# -*- coding: utf-8-unix -*-\nx = 'é'\n"));
+        check(
+            b"#!/usr/bin/python\n# vim: set fileencoding=iso-8859-1 :\n'\xff'",
+            Ok("#!/usr/bin/python\n# vim: set fileencoding=iso-8859-1 :\n'ÿ'"),
+        );
+        check(
+            b"\n# -*- coding: utf-8-unix -*-\nx = '\xc3\xa9'\n",
+            Ok("\n# -*- coding: utf-8-unix -*-\nx = 'é'\n"),
+        );
         check(b"\tx\x0c\n", Ok("\tx\x0c\n"));
     }
 

@@ -129,7 +129,8 @@ impl Config {
         let Some((path, text)) = file else {
             return Ok(table.try_into().expect("defaults.toml holds every setting"));
         };
-        let fail = |message: String| ConfigError { path: path.to_owned(), message: message.trim_end().to_owned() };
+        let fail =
+            |message: String| ConfigError { path: path.to_owned(), message: message.trim_end().to_owned() };
         merge(&mut table, text.parse().map_err(|error: toml::de::Error| fail(error.to_string()))?);
         let mut config: Self = table.try_into().map_err(|error| fail(error.to_string()))?;
         let folder = path.parent().unwrap_or(Path::new(""));
@@ -161,7 +162,8 @@ pub fn python_target(pyproject: &str) -> Option<(u8, u8)> {
     let requires = project().or_else(poetry)?;
     let lower_bounds = requires.split(',').filter_map(|part| {
         let part = part.trim();
-        let bound = [">=", "~=", "===", "==", "^", "~", ">"].iter().find_map(|sign| part.strip_prefix(sign))?;
+        let bound =
+            [">=", "~=", "===", "==", "^", "~", ">"].iter().find_map(|sign| part.strip_prefix(sign))?;
         version(bound.trim())
     });
     lower_bounds.max()
@@ -213,7 +215,11 @@ mod tests {
 
     #[track_caller]
     fn check_target(requires: &str, expected: Option<(u8, u8)>) {
-        assert_eq!(python_target(&format!("[project]\nrequires-python = '{requires}'\n")), expected, "{requires}");
+        assert_eq!(
+            python_target(&format!("[project]\nrequires-python = '{requires}'\n")),
+            expected,
+            "{requires}"
+        );
     }
 
     #[test]

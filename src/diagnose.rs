@@ -17,11 +17,19 @@ pub fn diagnose(text: &str, language: &dyn Language) -> Diagnosis {
     let mut faults = language.faults(text, Dialect::default());
     let n_found = faults.len();
     let marker = language.style().comment;
-    if n_found > 0 && let Some(marker) = marker && text.contains("lastmile: ignore") {
+    if n_found > 0
+        && let Some(marker) = marker
+        && text.contains("lastmile: ignore")
+    {
         if text.lines().any(|line| comment_says(line, marker, "lastmile: ignore-file")) {
             faults.clear();
         }
         faults.retain(|fault| !comment_says(line_at(text, fault.span.start), marker, "lastmile: ignore"));
+    }
+    let end = text.trim_end().len();
+    for fault in faults.iter_mut().filter(|fault| fault.span.start > end) {
+        // What is noticed at the very end is missing after the last thing written.
+        fault.span = end..end;
     }
     Diagnosis { n_ignored: n_found - faults.len(), faults }
 }

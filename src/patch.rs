@@ -15,10 +15,7 @@ impl Edit {
     /// The smallest edit that turns `before` into `after`.
     pub fn between(before: &str, after: &str) -> Self {
         let pairs = before.char_indices().zip(after.chars());
-        let front = pairs
-            .take_while(|((_, x), y)| x == y)
-            .last()
-            .map_or(0, |((at, x), _)| at + x.len_utf8());
+        let front = pairs.take_while(|((_, x), y)| x == y).last().map_or(0, |((at, x), _)| at + x.len_utf8());
         let back: usize = before[front..]
             .chars()
             .rev()
@@ -26,10 +23,7 @@ impl Edit {
             .take_while(|(x, y)| x == y)
             .map(|(x, _)| x.len_utf8())
             .sum();
-        Self {
-            span: front..before.len() - back,
-            replacement: after[front..after.len() - back].to_owned(),
-        }
+        Self { span: front..before.len() - back, replacement: after[front..after.len() - back].to_owned() }
     }
 
     /// The same edit of a text in which `start` more bytes come first.
@@ -146,9 +140,17 @@ mod tests {
 
     #[test]
     fn diffs_read_as_git_writes_them() {
-        check("print((1)\n", "print((1))\n", "--- a/f.py\n+++ b/f.py\n@@ -1 +1 @@\n-print((1)\n+print((1))\n");
+        check(
+            "print((1)\n",
+            "print((1))\n",
+            "--- a/f.py\n+++ b/f.py\n@@ -1 +1 @@\n-print((1)\n+print((1))\n",
+        );
         check("a\r\nb\r\n", "a\r\nc\r\n", "--- a/f.py\n+++ b/f.py\n@@ -1,2 +1,2 @@\n a\r\n-b\r\n+c\r\n");
-        check("x", "y", "--- a/f.py\n+++ b/f.py\n@@ -1 +1 @@\n-x\n\\ No newline at end of file\n+y\n\\ No newline at end of file\n");
+        check(
+            "x",
+            "y",
+            "--- a/f.py\n+++ b/f.py\n@@ -1 +1 @@\n-x\n\\ No newline at end of file\n+y\n\\ No newline at end of file\n",
+        );
         check("same\n", "same\n", "");
     }
 

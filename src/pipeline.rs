@@ -68,7 +68,11 @@ pub fn repair(text: &str, ask: &Ask, denoiser: &mut dyn Denoiser) -> Result<Repa
 /// Choices for each window, each list best first; or the reason why a fault is left.
 ///
 /// Goes on with the best choice of each window, and back to its next one where that leads nowhere.
-fn repair_windows(text: &str, ask: &Ask, denoiser: &mut dyn Denoiser) -> Result<Found<Vec<Vec<Choice>>>, EngineError> {
+fn repair_windows(
+    text: &str,
+    ask: &Ask,
+    denoiser: &mut dyn Denoiser,
+) -> Result<Found<Vec<Vec<Choice>>>, EngineError> {
     let mut current = text.to_owned();
     // With each window the text it was cut from.
     let mut windows: Vec<(String, Vec<Choice>)> = Vec::new();
@@ -80,7 +84,10 @@ fn repair_windows(text: &str, ask: &Ask, denoiser: &mut dyn Denoiser) -> Result<
             return Ok(Ok(windows.into_iter().map(|(_, choices)| choices).collect()));
         }
         if windows.len() == ask.max_windows {
-            return Ok(Err(format!("faults are left after {} windows (`repair.max_windows`)", ask.max_windows)));
+            return Ok(Err(format!(
+                "faults are left after {} windows (`repair.max_windows`)",
+                ask.max_windows
+            )));
         }
         match repair_fault(&current, &faults, ask, denoiser)? {
             Ok(choices) => windows.push((current, choices)),
@@ -183,12 +190,20 @@ fn propose(
     Ok((choices, response.refused))
 }
 
-/// Whether a choice leaves no fault, or only faults beyond its window and no more than there were.
-fn brings_further(text: &str, faults: &[Fault], window: &Window, choice: &Choice, language: &dyn Language) -> bool {
+/// Whether a choice leaves no fault, or only faults beyond its window and beyond the first there was,
+/// and no more than there were.
+fn brings_further(
+    text: &str,
+    faults: &[Fault],
+    window: &Window,
+    choice: &Choice,
+    language: &dyn Language,
+) -> bool {
     let Some(after) = choice.edit.apply(text) else { return false };
     let left = language.faults(&after, Dialect::default());
-    let grown = after.len() + window.span.end - text.len();
-    left.first().is_none_or(|fault| fault.span.start >= grown && left.len() <= faults.len())
+    // Both as places in the text before, where what follows the window has not moved.
+    let frontier = window.span.end.max(faults[0].span.start + 1) + after.len();
+    left.first().is_none_or(|fault| fault.span.start + text.len() >= frontier && left.len() <= faults.len())
 }
 
 #[cfg(test)]
@@ -213,9 +228,8 @@ mod tests {
         }
     }
 
-    #[track_caller]
-    fn check(text: &str, replacements: &'static [(&'static str, &'static str)], expected: &[&str]) {
-        let ask = Ask {
+    fn ask() -> Ask {
+        Ask {
             language: &Python,
             dialect: Dialect::default(),
             k: 5,
@@ -224,9 +238,14 @@ mod tests {
             seed: 0,
             trace: false,
             calibration: None,
-        };
-        let repair = repair(text, &ask, &mut Replacing(replacements)).expect("the script has no errors");
-        let texts: Vec<_> = repair.suggestions.iter().map(|ranked| ranked.verified.candidate().text.as_str()).collect();
+        }
+    }
+
+    #[track_caller]
+    fn check(text: &str, replacements: &'static [(&'static str, &'static str)], expected: &[&str]) {
+        let repair = repair(text, &ask(), &mut Replacing(replacements)).expect("the script has no errors");
+        let texts: Vec<_> =
+            repair.suggestions.iter().map(|ranked| ranked.verified.candidate().text.as_str()).collect();
         assert_eq!(texts, expected);
         assert_eq!(repair.reason.is_some(), expected.is_empty());
     }
@@ -252,13 +271,39 @@ mod tests {
     #[test]
     fn choices_of_all_windows_are_combined() {
         let text = padded("print 1", "print 2");
-        let expected = [padded("print(1)", "print(2)"), padded("print(1)", "2"), padded("1", "print(2)"), padded("1", "2")];
+        let expected = [
+            padded("print(1)", "print(2)"),
+            padded("print(1)", "2"),
+            padded("1", "print(2)"),
+            padded("1", "2"),
+        ];
         let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
         check(
             &text,
             &[("print 1", "print(1)"), ("print 1", "1"), ("print 2", "print(2)"), ("print 2", "2")],
             &expected,
         );
+    }
+
+    #[test]
+    fn where_the_best_choice_leads_nowhere_the_next_is_taken() {
+        /// Knows nothing about the second window the first two times.
+        struct SlowWitted(u32);
+        impl Denoiser for SlowWitted {
+            fn repair(&mut self, request: &Request) -> Result<Response, EngineError> {
+                self.0 += 1;
+                let known: &[_] = if self.0 == 1 {
+                    &[("print 1", "1"), ("print 1", "print(1)")]
+                } else {
+                    &[("print 2", "2")]
+                };
+                Replacing(if (2..=3).contains(&self.0) { &[] } else { known }.to_vec().leak()).repair(request)
+            }
+        }
+        let text = padded("print 1", "print 2");
+        let repair = repair(&text, &ask(), &mut SlowWitted(0)).expect("the script has no errors");
+        let best = repair.suggestions.first().expect("one is left").verified.candidate();
+        assert_eq!(best.text, padded("print(1)", "2"));
     }
 
     #[test]
@@ -269,16 +314,6 @@ mod tests {
                 panic!("nobody should have asked")
             }
         }
-        let ask = Ask {
-            language: &Python,
-            dialect: Dialect::default(),
-            k: 1,
-            budget_ms: 0,
-            max_windows: 1,
-            seed: 0,
-            trace: false,
-            calibration: None,
-        };
-        assert!(repair("x = 1\n", &ask, &mut Silent).expect("not asked").suggestions.is_empty());
+        assert!(repair("x = 1\n", &ask(), &mut Silent).expect("not asked").suggestions.is_empty());
     }
 }

@@ -50,7 +50,9 @@ impl EngineError {
                 "name the folder of models with `--models` or LASTMILE_MODELS"
             }
             EngineError::Version { .. } => "install both programs from the same release",
-            EngineError::Late { .. } => "raise `engine.grace_ms` or lower `repair.budget_ms` in lastmile.toml",
+            EngineError::Late { .. } => {
+                "raise `engine.grace_ms` or lower `repair.budget_ms` in lastmile.toml"
+            }
             EngineError::Start { .. } | EngineError::Died { .. } | EngineError::Garbage { .. } => {
                 "run `lastmile doctor` to see what was found"
             }

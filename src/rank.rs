@@ -111,7 +111,8 @@ pub fn rank(
         .zip(all)
         .map(|(verified, features)| {
             let confidence = calibration.map(|calibration| calibration.confidence(&features));
-            let is_safe = calibration.zip(confidence).is_some_and(|(c, confidence)| confidence >= c.threshold);
+            let is_safe =
+                calibration.zip(confidence).is_some_and(|(c, confidence)| confidence >= c.threshold);
             let applicability = if is_safe { Applicability::Safe } else { Applicability::NeedsReview };
             Ranked { verified, features, confidence, applicability }
         })
@@ -164,7 +165,8 @@ mod tests {
             n_windows: 1,
             trajectory: Vec::new(),
         };
-        let verified = |(text, score): &(&str, f64)| verify("f(", candidate(text, *score), &Python, Dialect::default());
+        let verified =
+            |(text, score): &(&str, f64)| verify("f(", candidate(text, *score), &Python, Dialect::default());
         texts.iter().filter_map(verified).collect()
     }
 
@@ -183,10 +185,10 @@ mod tests {
         let model = "version = 1\n[confidence]\nweights = { bias = 1.0, score = 2.0 }\nthreshold = 0.9\n";
         let calibration = Calibration::of_model(model).expect("valid").expect("has one");
         let ranked = rank("f(", 1, &Python, Some(&calibration), repairs(&[("f", -3.0), ("f()", 2.0)]));
-        assert_eq!(ranked.iter().map(|r| r.applicability).collect::<Vec<_>>(), [
-            Applicability::Safe,
-            Applicability::NeedsReview
-        ]);
+        assert_eq!(
+            ranked.iter().map(|r| r.applicability).collect::<Vec<_>>(),
+            [Applicability::Safe, Applicability::NeedsReview]
+        );
     }
 
     #[test]

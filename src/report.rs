@@ -7,6 +7,7 @@ use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use anstyle::{AnsiColor, Style};
 use serde_json::{Value, json};
 
+use crate::change::Encoding;
 use crate::config::Format;
 use crate::diagnose::{Place, place};
 use crate::lang::Fault;
@@ -37,6 +38,7 @@ pub enum Outcome {
 pub struct Broken {
     pub language: &'static str,
     pub before: String,
+    pub encoding: Encoding,
     pub faults: Vec<Fault>,
     pub answer: Answer,
 }
@@ -112,7 +114,12 @@ impl Totals {
             (1, faults) => write!(line, "1 does not parse ({faults} faults)").expect("a string takes all"),
             (n, faults) => write!(line, "{n} do not parse ({faults} faults)").expect("a string takes all"),
         }
-        for (n, what) in [(self.n_written, "repaired"), (self.n_suggested, "with a suggestion"), (self.n_skipped, "skipped"), (self.n_failed, "failed")] {
+        for (n, what) in [
+            (self.n_written, "repaired"),
+            (self.n_suggested, "with a suggestion"),
+            (self.n_skipped, "skipped"),
+            (self.n_failed, "failed"),
+        ] {
             if n > 0 {
                 write!(line, ", {n} {what}").expect("a string takes all");
             }
@@ -145,15 +152,16 @@ const ADDED: Style = AnsiColor::Green.on_default();
 const REMOVED: Style = AnsiColor::Red.on_default();
 const HUNK: Style = AnsiColor::Cyan.on_default();
 
-/// How many faults of one file are shown with their lines.
-const SHOWN_FAULTS: usize = 5;
+/// How many faults of one file are shown: most follow from the first.
+const SHOWN_FAULTS: usize = 3;
 
 fn human(report: &FileReport) -> Shown {
     let path = printable(&report.path);
     match &report.outcome {
-        Outcome::Skipped(reason) => {
-            Shown { stderr: format!("{WARNING}warning{WARNING:#}: `{path}` was left alone: {reason}\n"), ..Shown::default() }
-        }
+        Outcome::Skipped(reason) => Shown {
+            stderr: format!("{WARNING}warning{WARNING:#}: `{path}` was left alone: {reason}\n"),
+            ..Shown::default()
+        },
         Outcome::Failed(reason) => {
             Shown { stderr: format!("{ERROR}error{ERROR:#}: {reason}\n"), ..Shown::default() }
         }
@@ -163,14 +171,8 @@ fn human(report: &FileReport) -> Shown {
 
 fn human_broken(path: &str, broken: &Broken) -> String {
     let mut out = String::new();
-    for fault in broken.faults.iter().take(SHOWN_FAULTS) {
-        out.push_str(&excerpt(path, &broken.before, fault));
-        out.push('\n');
-    }
-    if broken.faults.len() > SHOWN_FAULTS {
-        let n_more = broken.faults.len() - SHOWN_FAULTS;
-        writeln!(out, "  ... and {n_more} more in `{path}`").expect("a string takes all");
-    }
+    out.push_str(&excerpt(path, broken));
+    out.push('\n');
     match &broken.answer {
         Answer::NotAsked => {}
         Answer::Nothing(reason) => {
@@ -200,20 +202,21 @@ pub fn evidence(repair: &Ranked) -> String {
     }
 }
 
-/// The fault with its line, as compilers print it.
-fn excerpt(path: &str, text: &str, fault: &Fault) -> String {
-    let start = text[..fault.span.start].rfind('\n').map_or(0, |at| at + 1);
-    let from = text[..start.saturating_sub(1)].rfind('\n').map_or(0, |at| at + 1);
-    let end = text[fault.span.start..].find('\n').map_or(text.len(), |at| fault.span.start + at);
-    let line = text[..from].bytes().filter(|byte| *byte == b'\n').count() + 1;
-    // Long lines are shortened by the renderer, control characters shown as symbols.
-    let source = &text[from..end];
-    let at = fault.span.start - from..fault.span.end.clamp(fault.span.start, end.max(fault.span.start)) - from;
-    let annotation = AnnotationKind::Primary.span(at).label(printable(&fault.message));
-    let snippet = Snippet::source(source).line_start(line).path(path).annotation(annotation);
-    let title = format!("`{path}` does not parse");
-    let report = [Level::ERROR.primary_title(title).element(snippet)];
-    Renderer::styled().render(&report).clone()
+/// The faults with their lines, as compilers print them.
+fn excerpt(path: &str, broken: &Broken) -> String {
+    let text = &broken.before;
+    let annotations = broken.faults.iter().take(SHOWN_FAULTS).map(|fault| {
+        let line_end = text[fault.span.start..].find('\n').map_or(text.len(), |at| fault.span.start + at);
+        let end = fault.span.end.clamp(fault.span.start, line_end);
+        AnnotationKind::Primary.span(fault.span.start..end).label(printable(&fault.message))
+    });
+    let snippet = Snippet::source(text).path(path).annotations(annotations);
+    let mut group = Level::ERROR.primary_title(format!("`{path}` does not parse")).element(snippet);
+    let n_more = broken.faults.len().saturating_sub(SHOWN_FAULTS);
+    if n_more > 0 {
+        group = group.element(Level::NOTE.message(format!("{n_more} more faults are not shown")));
+    }
+    Renderer::styled().render(&[group])
 }
 
 fn coloured(diff: &str) -> String {
@@ -292,7 +295,8 @@ fn github(report: &FileReport) -> String {
     let command = |level: &str, place: Option<(Place, Place)>, message: &str| {
         let mut properties = format!("file={}", escape_property(&report.path));
         if let Some((start, end)) = place {
-            write!(properties, ",line={},endLine={},col={}", start.line, end.line, start.column).expect("a string takes all");
+            write!(properties, ",line={},endLine={},col={}", start.line, end.line, start.column)
+                .expect("a string takes all");
             if start.line == end.line {
                 write!(properties, ",endColumn={}", end.column).expect("a string takes all");
             }
@@ -390,7 +394,8 @@ fn sarif_results(uri: &str, broken: &Broken) -> Vec<Value> {
             })
         })
         .collect();
-    if let (Some(result), Some(repair), Some(after)) = (results.first_mut(), broken.repair(), broken.after()) {
+    if let (Some(result), Some(repair), Some(after)) = (results.first_mut(), broken.repair(), broken.after())
+    {
         let replacements: Vec<Value> = line_edits(&broken.before, after).iter().map(replacement).collect();
         result["fixes"] = json!([{
             "description": { "text": format!("lastmile: {}", evidence(repair)) },

@@ -39,7 +39,12 @@ impl Verified {
 }
 
 /// Accepts `candidate` as a repair of `before`, or not.
-pub fn verify(before: &str, candidate: Candidate, language: &dyn Language, dialect: Dialect) -> Option<Verified> {
+pub fn verify(
+    before: &str,
+    candidate: Candidate,
+    language: &dyn Language,
+    dialect: Dialect,
+) -> Option<Verified> {
     let differs = candidate.text != before;
     (differs && language.accepts(before, &candidate.text, dialect))
         .then_some(Verified { candidate, evidence: Evidence::Parses })

@@ -75,14 +75,27 @@ impl<'t> Lines<'t> {
     }
 
     /// A second window for a fault that `tried` gave no repair for: it ends with the fault's line and
-    /// reaches back to the bracket or the block that the fault is in.
+    /// reaches back to the bracket or the block that the fault is in. When that is too far, it lies at
+    /// the bracket alone.
     pub fn earlier(&self, fault: &Fault, tried: &Window) -> Option<Window> {
         let line = self.line_of(fault.span.start);
         let end = line + 1;
         let opener = self.opener(line).unwrap_or(0);
         let mut first = line;
-        while first > 0 && self.count(first - 1, end) <= WHOLE && (first > opener || self.count(first - 1, end) <= FILLED) {
+        while first > 0
+            && self.count(first - 1, end) <= WHOLE
+            && (first > opener || self.count(first - 1, end) <= FILLED)
+        {
             first -= 1;
+        }
+        let bracket = self.unclosed(end).filter(|bracket| *bracket < first);
+        if let Some(bracket) = bracket {
+            let mut end = bracket + 1;
+            while self.count(bracket, end + 1) <= FILLED / 2 {
+                end += 1;
+            }
+            let too_long = self.count(bracket, end) > LONGEST_LINE;
+            return (!too_long).then(|| self.with_region(bracket, end));
         }
         let too_long = self.count(first, end) > LONGEST_LINE;
         (self.starts[first] < tried.span.start && !too_long).then(|| self.with_region(first, end))
@@ -117,17 +130,22 @@ impl<'t> Lines<'t> {
     /// The line of the last bracket before the end of `line` that is not closed, or else the line that
     /// opens the block around it.
     fn opener(&self, line: usize) -> Option<usize> {
-        let n_before = self.counts.get(line + 1).copied().unwrap_or(self.lexemes.len());
-        let hints = self.hints();
-        let unclosed = hints[..n_before].iter().rposition(|hint| hint.bracket == Bracket::Unclosed);
-        if let Some(idx) = unclosed {
-            return Some(self.line_of(self.lexemes[idx].span.start));
+        let bracket = self.unclosed(line + 1);
+        if bracket.is_some() {
+            return bracket;
         }
         let depth = indent(self.line(line));
         (0..line).rev().find(|above| {
             let text = self.line(*above);
             !text.trim().is_empty() && indent(text) < depth
         })
+    }
+
+    /// The line of the last bracket before the line `end` that is not closed.
+    fn unclosed(&self, end: usize) -> Option<usize> {
+        let n_before = self.counts.get(end).copied().unwrap_or(self.lexemes.len());
+        let idx = self.hints()[..n_before].iter().rposition(|hint| hint.bracket == Bracket::Unclosed)?;
+        Some(self.line_of(self.lexemes[idx].span.start))
     }
 
     fn with_region(&self, first: usize, end: usize) -> Window {
@@ -203,7 +221,7 @@ mod tests {
 
     #[test]
     fn the_second_window_reaches_back_to_the_open_bracket() {
-        let items: String = (0..40).map(|item| format!("    'k{item}': {item},\n")).collect();
+        let items: String = (0..30).map(|item| format!("    'k{item}': {item},\n")).collect();
         let text = format!("{}d = {{\n{items}\ndef f():\n    pass\n{}", numbered(40), numbered(40));
         let fault = fault(&text, "def");
         let lines = Lines::new(&text, Python.style());
@@ -211,6 +229,17 @@ mod tests {
         let second = lines.earlier(&fault, &tried).expect("starts earlier");
         assert!(second.span.start < tried.span.start);
         assert!(text[second.span].ends_with("def f():\n"));
+    }
+
+    #[test]
+    fn a_bracket_that_is_too_far_gets_a_window_of_its_own() {
+        let items: String = (0..90).map(|item| format!("    'k{item}': {item},\n")).collect();
+        let text = format!("{}d = {{\n{items}\ndef f():\n    pass\n{}", numbered(40), numbered(40));
+        let fault = fault(&text, "def");
+        let lines = Lines::new(&text, Python.style());
+        let tried = lines.window(&fault).expect("short lines");
+        let second = lines.earlier(&fault, &tried).expect("starts earlier");
+        assert!(text[second.span].starts_with("d = {\n"));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::Result;
 use clap::Args;
 
-use super::session::{Session, note, print, warn};
+use super::session::{Session, note, print, print_bytes, warn};
 use super::{ExitStatus, FormatArg};
 use crate::change::{Skip, SourceFile};
 use crate::config::Format;
@@ -75,7 +75,7 @@ pub(super) fn survey(paths: &[PathBuf], session: &Session) -> Result<Survey> {
     let findings = Mutex::new(Vec::new());
     files::walk(roots, &excludes, &|found| {
         let finding = match found {
-            Found::Failed(error) => Some(Finding::Failed(PathBuf::new(), error)),
+            Found::Failed(path, error) => Some(Finding::Failed(path, error)),
             Found::File { path, is_named } => look(path, is_named, max_kib, &n_checked),
         };
         if let Some(finding) = finding {
@@ -84,7 +84,7 @@ pub(super) fn survey(paths: &[PathBuf], session: &Session) -> Result<Survey> {
     });
     let mut findings = findings.into_inner().expect("no holder panics");
     findings.sort_by(|x, y| x.path().cmp(y.path()));
-    findings.dedup_by(|x, y| x.path() == y.path() && !x.path().as_os_str().is_empty());
+    findings.dedup_by(|x, y| x.path() == y.path());
     Ok(Survey { n_checked: n_checked.into_inner(), findings })
 }
 
@@ -123,7 +123,14 @@ pub(super) fn shown_path(path: &Path) -> String {
 
 pub(super) fn broken(file: SourceFile, diagnosis: Diagnosis, answer: Answer) -> FileReport {
     let path = shown_path(&file.path);
-    let broken = Broken { language: file.language.name(), before: file.text, faults: diagnosis.faults, answer };
+    let encoding = file.encoding();
+    let broken = Broken {
+        language: file.language.name(),
+        before: file.text,
+        encoding,
+        faults: diagnosis.faults,
+        answer,
+    };
     FileReport { path, outcome: Outcome::Broken(broken) }
 }
 
@@ -133,6 +140,17 @@ pub(super) fn skipped(path: &Path, skip: &Skip) -> FileReport {
 
 pub(super) fn failed(path: &Path, reason: &str) -> FileReport {
     FileReport { path: shown_path(path), outcome: Outcome::Failed(reason.to_owned()) }
+}
+
+/// The diff of a file as its bytes stand on the disk, so that it applies.
+fn print_diff(path: &str, broken: &Broken, after: &str) -> Result<()> {
+    let encoding = broken.encoding;
+    let diff = unified_diff(path, &encoding.with_mark(&broken.before), &encoding.with_mark(after));
+    let (header, body) = diff.split_at(diff.find("\n@@").map_or(0, |at| at + 1));
+    match encoding.encode(body) {
+        Ok(body) => print_bytes(&[header.as_bytes(), &body].concat()),
+        Err(skip) => Ok(warn(&format!("`{path}` has no diff: {skip}"))),
+    }
 }
 
 /// Tells about files as they come and sums up.
@@ -165,7 +183,7 @@ impl Telling {
         let path = report.path.trim_start_matches('/');
         if let Outcome::Broken(broken) = &report.outcome {
             return match broken.after() {
-                Some(after) => print(&unified_diff(path, &broken.before, after)),
+                Some(after) => print_diff(path, broken, after),
                 None => Ok(warn(&format!("`{}` does not parse, and there is no suggestion", report.path))),
             };
         }

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
 use anstyle::{AnsiColor, Style};
+use anyhow::{Result, bail};
 use clap::Args;
 
 use super::check::shown_path;
@@ -90,7 +90,8 @@ fn terminal(explained: &Explained) -> String {
     let path = printable(&explained.path);
     for fault in explained.repair.diagnosis.faults.iter().take(1) {
         let at = place(&explained.before, fault.span.start);
-        let _ = writeln!(out, "{BOLD}{path}:{}:{}{BOLD:#}: {}", at.line, at.column, printable(&fault.message));
+        let _ =
+            writeln!(out, "{BOLD}{path}:{}:{}{BOLD:#}: {}", at.line, at.column, printable(&fault.message));
     }
     let Some(best) = explained.repair.suggestions.first() else {
         let reason = explained.repair.reason.as_deref().unwrap_or("nothing was found");
@@ -103,8 +104,14 @@ fn terminal(explained: &Explained) -> String {
     let _ = writeln!(out, "\n{BOLD}repair{BOLD:#}: {}", evidence(best));
     let others = &explained.repair.suggestions[1..];
     if !others.is_empty() {
-        let scores: Vec<_> = others.iter().map(|other| format!("{:.2}", other.verified.candidate().score)).collect();
-        let _ = writeln!(out, "{FAINT}its score is {:.2}; others that parse: {}{FAINT:#}", best.verified.candidate().score, scores.join(", "));
+        let scores: Vec<_> =
+            others.iter().map(|other| format!("{:.2}", other.verified.candidate().score)).collect();
+        let _ = writeln!(
+            out,
+            "{FAINT}its score is {:.2}; others that parse: {}{FAINT:#}",
+            best.verified.candidate().score,
+            scores.join(", ")
+        );
     }
     out
 }
@@ -118,11 +125,20 @@ fn window(trace: &Trace) -> String {
     let mut before = trace.before.as_str();
     for (idx, step) in trace.steps.iter().enumerate() {
         let Step { edit, rate, noise, text } = step;
-        let _ = writeln!(out, "{BOLD}step {}{BOLD:#}  {}  {FAINT}rate {rate:+.2}, noise {noise:.1}{FAINT:#}", idx + 1, printable(edit));
+        let _ = writeln!(
+            out,
+            "{BOLD}step {}{BOLD:#}  {}  {FAINT}rate {rate:+.2}, noise {noise:.1}{FAINT:#}",
+            idx + 1,
+            printable(edit)
+        );
         for edit in line_edits(before, text) {
             let removed = before.split_inclusive('\n').skip(edit.first - 1).take(edit.n_lines);
             for line in removed {
-                let _ = writeln!(out, "  {REMOVED}- {}{REMOVED:#}", printable(line.trim_end_matches(['\r', '\n'])));
+                let _ = writeln!(
+                    out,
+                    "  {REMOVED}- {}{REMOVED:#}",
+                    printable(line.trim_end_matches(['\r', '\n']))
+                );
             }
             for line in edit.replacement.lines() {
                 let _ = writeln!(out, "  {ADDED}+ {}{ADDED:#}", printable(line));

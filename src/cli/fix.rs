@@ -1,11 +1,13 @@
 //! `lastmile fix`: files in, suggestions, one diff, or repaired files out.
 
+use std::borrow::Cow;
+
 use anyhow::Result;
 use clap::Args;
 
+use super::ExitStatus;
 use super::check::{CheckArgs, Finding, Telling, broken, failed, skipped, survey};
 use super::session::{Session, complain_of_engine, hint};
-use super::ExitStatus;
 use crate::change::SourceFile;
 use crate::config::Format;
 use crate::diagnose::Diagnosis;
@@ -50,17 +52,17 @@ pub(super) fn fix(args: &FixArgs, session: &mut Session) -> Result<ExitStatus> {
     let mut telling = Telling::new(format, survey.n_checked);
     let mut engine_error = None;
     for finding in survey.findings {
-        let report = match finding {
-            Finding::Broken(file, diagnosis) => {
-                fix_file(file, diagnosis, args, session, &mut engine_error)
-            }
-            Finding::Skipped(path, skip) => skipped(&path, &skip),
-            Finding::Failed(path, error) => failed(&path, &error.to_string()),
+        let reports = match finding {
+            Finding::Broken(file, diagnosis) => fix_file(file, diagnosis, args, session, &mut engine_error),
+            Finding::Skipped(path, skip) => vec![skipped(&path, &skip)],
+            Finding::Failed(path, error) => vec![failed(&path, &error.to_string())],
         };
-        if args.diff {
-            telling.tell_diff(&report)?;
-        } else {
-            telling.tell(report)?;
+        for report in reports {
+            if args.diff {
+                telling.tell_diff(&report)?;
+            } else {
+                telling.tell(report)?;
+            }
         }
     }
     if let Some(error) = &engine_error {
@@ -78,14 +80,14 @@ pub(super) fn fix(args: &FixArgs, session: &mut Session) -> Result<ExitStatus> {
     Ok(if engine_error.is_some() { ExitStatus::Failed } else { status })
 }
 
-/// Repairs one file and writes it when that was asked for.
+/// Repairs one file and writes it when that was asked for. A second report says why that failed.
 fn fix_file(
     file: SourceFile,
     diagnosis: Diagnosis,
     args: &FixArgs,
     session: &mut Session,
     engine_error: &mut Option<EngineError>,
-) -> FileReport {
+) -> Vec<FileReport> {
     let dialect = session.dialect(&file.path, file.language);
     let (ask, engine) = session.ask(file.language, dialect);
     let found = match repair(&file.text, &ask, engine) {
@@ -93,28 +95,33 @@ fn fix_file(
         Err(error) => {
             let answer = Answer::Nothing("the engine gave no answer".to_owned());
             *engine_error = Some(error);
-            return broken(file, diagnosis, answer);
+            return vec![broken(file, diagnosis, answer)];
         }
     };
     let Some(best) = found.suggestions.into_iter().next() else {
         let reason = found.reason.unwrap_or_else(|| "nothing was found".to_owned());
-        return broken(file, diagnosis, Answer::Nothing(reason));
+        return vec![broken(file, diagnosis, Answer::Nothing(reason))];
     };
     if args.write && (args.is_unsafe || best.applicability == Applicability::Safe) {
         return write(file, diagnosis, best);
     }
-    broken(file, diagnosis, Answer::Suggested(Box::new(best)))
+    vec![broken(file, diagnosis, Answer::Suggested(Box::new(best)))]
 }
 
-fn write(file: SourceFile, diagnosis: Diagnosis, best: Ranked) -> FileReport {
-    let after = match file.encode(&best.verified.candidate().text) {
-        Ok(after) => after.into_owned(),
-        Err(skip) => return broken(file, diagnosis, Answer::Nothing(skip.to_string())),
+fn write(file: SourceFile, diagnosis: Diagnosis, best: Ranked) -> Vec<FileReport> {
+    let path = file.path.clone();
+    let best = Box::new(best);
+    let encode = |text| file.encode(text).map(Cow::into_owned);
+    let bytes = encode(&file.text).and_then(|before| Ok((before, encode(&best.verified.candidate().text)?)));
+    let written = match &bytes {
+        Ok((before, after)) => files::replace(&path, before, after),
+        Err(skip) => Ok(Err(skip.clone())),
     };
-    let before = file.encode(&file.text).map(std::borrow::Cow::into_owned).unwrap_or_default();
-    match files::replace(&file.path, &before, &after) {
-        Ok(Ok(())) => broken(file, diagnosis, Answer::Written(Box::new(best))),
-        Ok(Err(skip)) => skipped(&file.path, &skip),
-        Err(error) => failed(&file.path, &error.to_string()),
+    match written {
+        Ok(Ok(())) => vec![broken(file, diagnosis, Answer::Written(best))],
+        Ok(Err(skip)) => vec![broken(file, diagnosis, Answer::Suggested(best)), skipped(&path, &skip)],
+        Err(error) => {
+            vec![broken(file, diagnosis, Answer::Suggested(best)), failed(&path, &error.to_string())]
+        }
     }
 }

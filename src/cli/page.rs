@@ -33,6 +33,7 @@ pub(super) fn page(explained: &Explained) -> String {
         }
         Some((best, others)) => {
             out.push_str(&chip(best));
+            out.push_str(LEGEND);
             for (idx, trace) in best.verified.candidate().trajectory.iter().enumerate() {
                 out.push_str(&window(idx, trace));
             }
@@ -42,6 +43,9 @@ pub(super) fn page(explained: &Explained) -> String {
     out.push_str("</body>\n</html>\n");
     out
 }
+
+const LEGEND: &str = "<p class=\"faint\">Rate: the log-odds of the edit against leaving the place alone. \
+    Noise: how many edits the network was told are still to come. Choose a step to see the text after it.</p>\n";
 
 fn chip(best: &Ranked) -> String {
     let class = if best.applicability == Applicability::Safe { "safe" } else { "review" };
@@ -83,7 +87,10 @@ fn window(idx: usize, trace: &Trace) -> String {
         );
     }
     out.push_str("<div class=\"panes\">\n<div class=\"steps\">\n");
-    let _ = writeln!(out, "<label for=\"w{idx}s0\"><strong>Broken</strong><br><span class=\"faint\">where denoising resumes</span></label>");
+    let _ = writeln!(
+        out,
+        "<label for=\"w{idx}s0\"><strong>Broken</strong><br><span class=\"faint\">where denoising resumes</span></label>"
+    );
     let most_noise = trace.steps.iter().map(|step| step.noise).fold(1.0, f64::max);
     for (number, step) in trace.steps.iter().enumerate() {
         out.push_str(&card(&format!("w{idx}s{}", number + 1), number + 1, step, most_noise));
@@ -92,7 +99,12 @@ fn window(idx: usize, trace: &Trace) -> String {
     let mut before = trace.before.as_str();
     let _ = writeln!(out, "<div class=\"state w{idx}s0\">{}</div>", code(before, before, trace.first_line));
     for (number, step) in trace.steps.iter().enumerate() {
-        let _ = writeln!(out, "<div class=\"state w{idx}s{}\">{}</div>", number + 1, code(before, &step.text, trace.first_line));
+        let _ = writeln!(
+            out,
+            "<div class=\"state w{idx}s{}\">{}</div>",
+            number + 1,
+            code(before, &step.text, trace.first_line)
+        );
         before = &step.text;
     }
     out.push_str("</div>\n</div>\n</section>\n");
@@ -103,11 +115,13 @@ fn card(id: &str, number: usize, step: &Step, most_noise: f64) -> String {
     let likelihood = 1.0 / (1.0 + (-step.rate).exp());
     let meter = |name: &str, share: f64, shown: String| {
         let width = (share * 100.0).clamp(0.0, 100.0);
-        format!("<span class=\"meter\"><span>{name}</span><span class=\"bar\"><i style=\"width:{width:.0}%\"></i></span><span class=\"num\">{shown}</span></span>")
+        format!(
+            "<span class=\"meter\"><span>{name}</span><span class=\"bar\"><i style=\"width:{width:.0}%\"></i></span><span class=\"num\">{shown}</span></span>"
+        )
     };
     format!(
         "<label for=\"{id}\"><strong>{number}. {}</strong>{}{}</label>\n",
-        escape(&step.edit),
+        with_code(&step.edit),
         meter("rate", likelihood, format!("{:+.2}", step.rate)),
         meter("noise", step.noise / most_noise, format!("{:.1}", step.noise)),
     )
@@ -156,13 +170,28 @@ fn diffs(explained: &Explained, best: &Ranked, others: &[Ranked]) -> String {
         let after = &repair.verified.candidate().text;
         escape(&unified_diff(&explained.path, &explained.before, after))
     };
-    let mut out = format!("<h2>The whole repair</h2>\n<details open><summary>score {:.2}</summary><pre>{}</pre></details>\n", best.verified.candidate().score, diff(best));
+    let mut out = format!(
+        "<h2>The whole repair</h2>\n<details open><summary>score {:.2}</summary><pre>{}</pre></details>\n",
+        best.verified.candidate().score,
+        diff(best)
+    );
     if !others.is_empty() {
         out.push_str("<h2>Other repairs that parse</h2>\n");
     }
     for other in others {
         let score = other.verified.candidate().score;
-        let _ = writeln!(out, "<details><summary>score {score:.2}</summary><pre>{}</pre></details>", diff(other));
+        let _ =
+            writeln!(out, "<details><summary>score {score:.2}</summary><pre>{}</pre></details>", diff(other));
+    }
+    out
+}
+
+/// Text in which backticks stand around code.
+fn with_code(text: &str) -> String {
+    let mut out = String::new();
+    for (idx, part) in text.split('`').enumerate() {
+        let part = escape(part);
+        let _ = if idx % 2 == 1 { write!(out, "<code>{part}</code>") } else { write!(out, "{part}") };
     }
     out
 }

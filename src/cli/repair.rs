@@ -108,7 +108,12 @@ fn next_line(input: &mut impl BufRead) -> Result<Option<Vec<u8>>> {
     Ok((read > 0).then_some(line))
 }
 
-fn answer(line: &[u8], args: &RepairArgs, session: &mut Session, last_error: &mut Option<EngineError>) -> Answer {
+fn answer(
+    line: &[u8],
+    args: &RepairArgs,
+    session: &mut Session,
+    last_error: &mut Option<EngineError>,
+) -> Answer {
     let fail = |id, error| Answer { id, error: Some(error), ..Answer::default() };
     let row: Row = match serde_json::from_slice(line) {
         Ok(row) => row,

@@ -6,8 +6,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
 use anstyle::{AnsiColor, Style};
+use anyhow::{Context, Result, bail};
 
 use super::Global;
 use crate::config::{Config, FILE_NAME, PythonTarget, python_target};
@@ -160,6 +160,13 @@ pub(super) fn print(text: &str) -> Result<()> {
     Ok(out.flush()?)
 }
 
+/// Prints bytes as they are.
+pub(super) fn print_bytes(bytes: &[u8]) -> Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes)?;
+    Ok(out.flush()?)
+}
+
 /// Prints to stderr. Nothing is left to do when that fails.
 pub(super) fn note(text: &str) {
     let _ = anstream::AutoStream::auto(io::stderr().lock()).write_all(text.as_bytes());
@@ -189,7 +196,10 @@ pub(super) fn complain_of_engine(error: &EngineError) {
 
 /// Makes Ctrl-C wait for the file that is being replaced, then stop.
 pub(super) fn stop_between_writes() -> Result<()> {
-    #[expect(clippy::exit, reason = "a signal ends the program from its own thread, with the shell's code for it")]
+    #[expect(
+        clippy::exit,
+        reason = "a signal ends the program from its own thread, with the shell's code for it"
+    )]
     let stop = || files::between_writes(|| std::process::exit(130));
     ctrlc::set_handler(stop).context("Ctrl-C cannot be handled")
 }

@@ -83,7 +83,9 @@ impl Engine {
 
 impl Denoiser for Engine {
     fn repair(&mut self, request: &Request) -> Result<Response, EngineError> {
-        if self.n_failures >= MAX_FAILURES && let Some(error) = &self.last_failure {
+        if self.n_failures >= MAX_FAILURES
+            && let Some(error) = &self.last_failure
+        {
             return Err(error.clone());
         }
         let request = Request { id: self.next_id, ..request.clone() };
@@ -96,7 +98,10 @@ impl Denoiser for Engine {
         match &answer {
             Ok(_) => self.n_failures = 0,
             Err(error) => {
-                let is_final = !matches!(error, EngineError::Late { .. } | EngineError::Died { .. } | EngineError::NoWeights { .. });
+                let is_final = !matches!(
+                    error,
+                    EngineError::Late { .. } | EngineError::Died { .. } | EngineError::NoWeights { .. }
+                );
                 self.n_failures = if is_final { MAX_FAILURES } else { self.n_failures + 1 };
                 self.last_failure = Some(error.clone());
             }
@@ -126,7 +131,10 @@ impl Running {
     fn start(settings: &EngineSettings) -> Result<Self, EngineError> {
         let program = find_program(settings.program.as_deref())?;
         let models = find_models(settings.models.as_deref())?;
-        let fail = |error: std::io::Error| EngineError::Start { program: program.clone(), reason: error.to_string() };
+        let fail = |error: std::io::Error| EngineError::Start {
+            program: program.clone(),
+            reason: error.to_string(),
+        };
         let mut command = Command::new(&program);
         command.arg("serve").arg("--models").arg(models).arg("--device").arg(&settings.device);
         if settings.threads > 0 {
@@ -138,9 +146,11 @@ impl Running {
         let (Some(stdin), Some(stdout), Some(stderr)) = (stdin, stdout, stderr) else {
             unreachable!("all three are piped");
         };
-        let greeting = Greeting { lastmile: 0, engine: String::new(), device: String::new(), languages: Vec::new() };
+        let greeting =
+            Greeting { lastmile: 0, engine: String::new(), device: String::new(), languages: Vec::new() };
         let (requests, answers) = (Some(write_lines(stdin)), read_lines(stdout));
-        let mut running = Self { program, greeting, child, requests, answers, stderr: keep_last_lines(stderr) };
+        let mut running =
+            Self { program, greeting, child, requests, answers, stderr: keep_last_lines(stderr) };
         running.greeting = running.greet(settings.start)?;
         Ok(running)
     }
@@ -148,13 +158,17 @@ impl Running {
     fn greet(&mut self, wait: Duration) -> Result<Greeting, EngineError> {
         let line = self.receive(wait)?;
         // Another version may have other fields: its number is read alone first.
-        let found = serde_json::from_str::<serde_json::Value>(&line).ok().and_then(|greeting| greeting.get("lastmile")?.as_u64());
+        let found = serde_json::from_str::<serde_json::Value>(&line)
+            .ok()
+            .and_then(|greeting| greeting.get("lastmile")?.as_u64());
         let program = self.program.clone();
         match found {
             None => Err(self.garbage(&line)),
-            Some(found) if found != u64::from(VERSION) => {
-                Err(EngineError::Version { program, found: u32::try_from(found).unwrap_or(u32::MAX), wanted: VERSION })
-            }
+            Some(found) if found != u64::from(VERSION) => Err(EngineError::Version {
+                program,
+                found: u32::try_from(found).unwrap_or(u32::MAX),
+                wanted: VERSION,
+            }),
             Some(_) => serde_json::from_str(&line).map_err(|_| self.garbage(&line)),
         }
     }
@@ -177,9 +191,11 @@ impl Running {
         match self.answers.recv_timeout(wait) {
             Ok(Answer::Line(line)) => Ok(line),
             Ok(Answer::TooLong) => Err(self.garbage(&format!("a line of more than {} MiB", MAX_LINE >> 20))),
-            Err(RecvTimeoutError::Timeout) => {
-                Err(EngineError::Late { program: self.program.clone(), waited: wait, stderr: self.last_words() })
-            }
+            Err(RecvTimeoutError::Timeout) => Err(EngineError::Late {
+                program: self.program.clone(),
+                waited: wait,
+                stderr: self.last_words(),
+            }),
             Err(RecvTimeoutError::Disconnected) => {
                 let status = self.stop();
                 Err(EngineError::Died { program: self.program.clone(), status, stderr: self.last_words() })
@@ -188,7 +204,8 @@ impl Running {
     }
 
     fn garbage(&self, line: &str) -> EngineError {
-        let shown: String = line.chars().take(120).map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let shown: String =
+            line.trim_end().chars().take(120).map(|c| if c.is_control() { ' ' } else { c }).collect();
         EngineError::Garbage { program: self.program.clone(), answer: format!("`{shown}`") }
     }
 
@@ -242,7 +259,9 @@ fn read_lines(stdout: ChildStdout) -> Receiver<Answer> {
             let mut line = Vec::new();
             let answer = match stdout.by_ref().take(MAX_LINE).read_until(b'\n', &mut line) {
                 Ok(0) | Err(_) => return,
-                Ok(_) if line.last() == Some(&b'\n') => Answer::Line(String::from_utf8_lossy(&line).into_owned()),
+                Ok(_) if line.last() == Some(&b'\n') => {
+                    Answer::Line(String::from_utf8_lossy(&line).into_owned())
+                }
                 Ok(read) if read as u64 == MAX_LINE => Answer::TooLong,
                 // Cut off in the middle of a line: the end of the stream follows.
                 Ok(_) => return,
@@ -289,7 +308,8 @@ pub fn find_program(named: Option<&Path>) -> Result<PathBuf, EngineError> {
         }
     };
     match places.iter().find(|place| place.is_file()) {
-        Some(program) => Ok(program.clone()),
+        // Absolute: a bare name would be looked for in PATH.
+        Some(program) => Ok(std::path::absolute(program).unwrap_or_else(|_| program.clone())),
         None => Err(EngineError::Missing { searched: searched(&places, named.is_none()) }),
     }
 }
@@ -299,7 +319,9 @@ pub fn find_models(named: Option<&Path>) -> Result<PathBuf, EngineError> {
     let places = match named {
         Some(path) => vec![path.to_owned()],
         None => {
-            let beside = own_folder().into_iter().flat_map(|own| [own.join("models"), own.join("../share/lastmile/models")]);
+            let beside = own_folder()
+                .into_iter()
+                .flat_map(|own| [own.join("models"), own.join("../share/lastmile/models")]);
             beside.chain([Path::new(env!("CARGO_MANIFEST_DIR")).join("models")]).collect()
         }
     };
@@ -323,7 +345,8 @@ fn own_folder() -> Option<PathBuf> {
 /// The places for a message; the folders of PATH would be too many.
 fn searched(places: &[PathBuf], has_path: bool) -> String {
     let n_shown = if has_path { 2 } else { places.len() };
-    let mut shown: Vec<_> = places.iter().take(n_shown).map(|place| format!("`{}`", place.display())).collect();
+    let mut shown: Vec<_> =
+        places.iter().take(n_shown).map(|place| format!("`{}`", place.display())).collect();
     if has_path {
         shown.push("PATH".to_owned());
     }

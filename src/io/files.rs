@@ -13,14 +13,11 @@ use crate::change::Skip;
 /// Why files could not be found, read or replaced.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    #[error("`{}` cannot be read: {source}", path.display())]
-    Read { path: PathBuf, source: io::Error },
+    #[error("`{}` cannot be read: {reason}", path.display())]
+    Read { path: PathBuf, reason: String },
 
-    #[error("`{}` cannot be written: {source}; it is as it was", path.display())]
-    Write { path: PathBuf, source: io::Error },
-
-    #[error("{0}")]
-    Walk(ignore::Error),
+    #[error("`{}` cannot be written: {reason}; it is as it was", path.display())]
+    Write { path: PathBuf, reason: io::Error },
 
     #[error("`files.exclude` holds a wrong pattern: {0}")]
     Pattern(ignore::Error),
@@ -29,8 +26,11 @@ pub enum FileError {
 /// What one look at a path gave.
 pub enum Found {
     /// A file that was asked for by name or found in a folder.
-    File { path: PathBuf, is_named: bool },
-    Failed(FileError),
+    File {
+        path: PathBuf,
+        is_named: bool,
+    },
+    Failed(PathBuf, FileError),
 }
 
 /// Patterns of files to leave alone, relative to `folder`.
@@ -58,7 +58,9 @@ pub fn walk(roots: &[PathBuf], excludes: &Gitignore, visit: &(impl Fn(Found) + S
             let entry = match entry {
                 Ok(entry) => entry,
                 Err(error) => {
-                    visit(Found::Failed(FileError::Walk(error)));
+                    let path = path_of(&error).unwrap_or_default();
+                    let reason = error.io_error().map_or_else(|| error.to_string(), ToString::to_string);
+                    visit(Found::Failed(path.clone(), FileError::Read { path, reason }));
                     return WalkState::Continue;
                 }
             };
@@ -71,11 +73,23 @@ pub fn walk(roots: &[PathBuf], excludes: &Gitignore, visit: &(impl Fn(Found) + S
             let is_named = entry.depth() == 0;
             let is_file = entry.file_type().is_none_or(|kind| kind.is_file());
             if is_file || (is_named && !is_folder && !entry.path().is_dir()) {
-                visit(Found::File { path: entry.into_path(), is_named });
+                let path = entry.into_path();
+                let path = path.strip_prefix("./").map(Path::to_owned).unwrap_or(path);
+                visit(Found::File { path, is_named });
             }
             WalkState::Continue
         })
     });
+}
+
+/// The path that a walk stumbled over.
+fn path_of(error: &ignore::Error) -> Option<PathBuf> {
+    match error {
+        ignore::Error::WithPath { path, .. } => Some(path.clone()),
+        ignore::Error::Loop { child, .. } => Some(child.clone()),
+        ignore::Error::WithDepth { err, .. } | ignore::Error::WithLineNumber { err, .. } => path_of(err),
+        _ => None,
+    }
 }
 
 fn absolute(path: &Path) -> PathBuf {
@@ -94,7 +108,7 @@ pub fn head(path: &Path) -> Vec<u8> {
 
 /// All bytes of a regular file that is not larger than `max_kib`.
 pub fn read(path: &Path, max_kib: u64) -> Result<Result<Vec<u8>, Skip>, FileError> {
-    let fail = |source| FileError::Read { path: path.to_owned(), source };
+    let fail = |error: io::Error| FileError::Read { path: path.to_owned(), reason: error.to_string() };
     // Asked before it is opened: opening a pipe would wait for its writer.
     let about = fs::metadata(path).map_err(fail)?;
     if !about.is_file() {
@@ -111,7 +125,7 @@ pub fn read_text(path: &Path) -> Result<Option<String>, FileError> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(FileError::Read { path: path.to_owned(), source }),
+        Err(error) => Err(FileError::Read { path: path.to_owned(), reason: error.to_string() }),
     }
 }
 
@@ -133,7 +147,7 @@ pub fn between_writes<T>(f: impl FnOnce() -> T) -> T {
 /// A link is followed, so it goes on pointing to the same file. Nothing happens when the file no
 /// longer holds `before`.
 pub fn replace(path: &Path, before: &[u8], after: &[u8]) -> Result<Result<(), Skip>, FileError> {
-    let fail = |source| FileError::Write { path: path.to_owned(), source };
+    let fail = |reason| FileError::Write { path: path.to_owned(), reason };
     between_writes(|| {
         let target = fs::canonicalize(path).map_err(fail)?;
         let about = fs::metadata(&target).map_err(fail)?;
@@ -155,7 +169,7 @@ pub fn replace(path: &Path, before: &[u8], after: &[u8]) -> Result<Result<(), Sk
 
 /// Writes a file that may not exist yet, all or nothing.
 pub fn create(path: &Path, text: &str) -> Result<(), FileError> {
-    let fail = |source| FileError::Write { path: path.to_owned(), source };
+    let fail = |reason| FileError::Write { path: path.to_owned(), reason };
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut fresh = tempfile::Builder::new().prefix(".lastmile-").tempfile_in(folder).map_err(fail)?;
     fresh.write_all(text.as_bytes()).map_err(fail)?;

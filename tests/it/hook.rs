@@ -132,16 +132,10 @@ fn a_fault_is_shown_with_its_repair() {
       |
     3 | b = 2
       | ^ Expected `,`, found name
-    error: `src/a b.py` does not parse
-     --> src/a b.py:4:1
-      |
     4 | c = 3
-      | ^ Expected `,`, found name
-    error: `src/a b.py` does not parse
-     --> src/a b.py:4:7
-      |
-    4 | c = 3
-      |      ^ unexpected EOF while parsing
+      | ^    ^ unexpected EOF while parsing
+      | |
+      | Expected `,`, found name
     suggestion: safe (parses, 95 % sure)
     --- a/src/a b.py
     +++ b/src/a b.py

@@ -4,6 +4,19 @@
 
 #[cfg(unix)]
 mod apply;
+mod cases;
+#[cfg(unix)]
+mod check;
+#[cfg(unix)]
+mod config;
+#[cfg(unix)]
+mod doctor;
+#[cfg(unix)]
+mod engine_faults;
+#[cfg(unix)]
+mod explain;
+#[cfg(unix)]
+mod fix;
 #[cfg(unix)]
 mod hook;
 #[cfg(unix)]
@@ -11,4 +24,8 @@ mod install;
 #[cfg(unix)]
 mod managers;
 #[cfg(unix)]
+mod repair;
+#[cfg(unix)]
 mod repo;
+mod support;
+mod tidy;

@@ -1,0 +1,3 @@
+if ready:
+	launch(
+	log("gone")

@@ -1,0 +1,1 @@
+print "on purpose"  # lastmile: ignore

@@ -1,0 +1,259 @@
+//! `lastmile fix`.
+
+use std::fs;
+
+use insta::assert_snapshot;
+
+use crate::support::Sandbox;
+
+const BAD: (&str, &[u8]) = ("bad.py", b"import os\n\nprint((1)\n");
+
+#[test]
+fn a_repair_is_shown_and_nothing_changes() {
+    let sandbox = Sandbox::new(&[BAD, ("fine.py", b"x = 1\n")]);
+    let before = sandbox.files();
+    assert_snapshot!(sandbox.run(&["fix"]), @"
+    --- stdout
+    error: `bad.py` does not parse
+     --> bad.py:3:10
+      |
+    3 | print((1)
+      |          ^ unexpected EOF while parsing
+    suggestion: safe (parses, 95 % sure)
+    --- a/bad.py
+    +++ b/bad.py
+    @@ -1,3 +1,3 @@
+     import os
+     
+    -print((1)
+    +print((1))
+
+    --- stderr
+    hint: `lastmile fix --write` writes what is safe, `lastmile fix --diff | git apply` all of it
+    checked 2 files: 1 does not parse (1 fault), 1 with a suggestion
+    --- exit 1
+    ");
+    assert_eq!(sandbox.files(), before);
+}
+
+#[test]
+fn healthy_files_start_no_engine() {
+    let sandbox = Sandbox::new(&[("fine.py", b"x = 1\n")]);
+    assert_snapshot!(sandbox.run(&["fix", "--write", "--unsafe"]), @"
+    --- stderr
+    checked 1 file: all parse
+    --- exit 0
+    ");
+    assert_eq!(sandbox.n_engine_starts(), 0);
+}
+
+#[test]
+fn safe_repairs_are_written() {
+    let sandbox = Sandbox::new(&[BAD]);
+    assert_snapshot!(sandbox.run(&["fix", "--write"]), @"
+    --- stdout
+    error: `bad.py` does not parse
+     --> bad.py:3:10
+      |
+    3 | print((1)
+      |          ^ unexpected EOF while parsing
+    repaired: safe (parses, 95 % sure)
+    --- a/bad.py
+    +++ b/bad.py
+    @@ -1,3 +1,3 @@
+     import os
+     
+    -print((1)
+    +print((1))
+
+    --- stderr
+    checked 1 file: 1 does not parse (1 fault), 1 repaired
+    --- exit 0
+    ");
+    assert_eq!(sandbox.read("bad.py"), b"import os\n\nprint((1))\n");
+    assert_eq!(sandbox.files().len(), 1, "no temporary file is left");
+}
+
+#[test]
+fn what_needs_review_is_written_only_when_asked() {
+    let sandbox = Sandbox::new(&[BAD]);
+    fs::write(sandbox.model(), "version = 1\n").expect("it is ours");
+    assert_snapshot!(sandbox.run(&["fix", "--write"]), @"
+    --- stdout
+    error: `bad.py` does not parse
+     --> bad.py:3:10
+      |
+    3 | print((1)
+      |          ^ unexpected EOF while parsing
+    suggestion: needs review (parses)
+    --- a/bad.py
+    +++ b/bad.py
+    @@ -1,3 +1,3 @@
+     import os
+     
+    -print((1)
+    +print((1))
+
+    --- stderr
+    hint: what needs review was not written; `--unsafe` writes it too
+    checked 1 file: 1 does not parse (1 fault), 1 with a suggestion
+    --- exit 1
+    ");
+    assert_eq!(sandbox.read("bad.py"), BAD.1);
+    assert_eq!(sandbox.run(&["fix", "--write", "--unsafe"]).code, Some(0));
+    assert_eq!(sandbox.read("bad.py"), b"import os\n\nprint((1))\n");
+}
+
+#[test]
+fn diffs_apply_with_git() {
+    let files: &[(&str, &[u8])] = &[
+        BAD,
+        ("crlf.py", b"x = 1\r\nf(\r\n"),
+        ("no newline.py", b"x = 1\nf("),
+        ("tab\there/\"quoted\".py", b"f(\n"),
+        ("sub/bom.py", b"\xef\xbb\xbff(\n"),
+    ];
+    let sandbox = Sandbox::new(files);
+    let diff = sandbox.run(&["fix", "--diff"]);
+    assert_eq!(diff.code, Some(1));
+    fs::write(sandbox.root().join("all.diff"), &diff.stdout).expect("it is ours");
+    let mut git = std::process::Command::new("git");
+    let git = sandbox.answer(git.args(["apply", "--verbose", "all.diff"]).current_dir(sandbox.root()));
+    assert_eq!(git.code, Some(0), "{git}\n{}", diff.stdout);
+    assert_eq!(sandbox.read("crlf.py"), b"x = 1\r\nf()\r\n");
+    assert_eq!(sandbox.read("no newline.py"), b"x = 1\nf()");
+    assert_eq!(sandbox.read("tab\there/\"quoted\".py"), b"f()\n");
+    assert_eq!(sandbox.read("sub/bom.py"), b"\xef\xbb\xbff()\n");
+}
+
+#[track_caller]
+fn check_bytes(before: &[u8], after: &[u8]) {
+    let sandbox = Sandbox::new(&[("f.py", before)]);
+    let answer = sandbox.run(&["fix", "--write"]);
+    assert_eq!(answer.code, Some(0), "{answer}");
+    assert_eq!(String::from_utf8_lossy(&sandbox.read("f.py")), String::from_utf8_lossy(after));
+    assert_eq!(sandbox.read("f.py"), after);
+}
+
+#[test]
+fn bytes_outside_the_repair_stay() {
+    check_bytes(b"if x:\r\n\tf(\r\n\ty = 1  \r\n", b"if x:\r\n\tf()\r\n\ty = 1  \r\n");
+    check_bytes(b"\xef\xbb\xbfx = f(\n", b"\xef\xbb\xbfx = f()\n");
+    check_bytes(b"# coding: latin-1\nx = '\xe9'\nf(\n", b"# coding: latin-1\nx = '\xe9'\nf()\n");
+    check_bytes(b"x = 1\n\x0c\nf(\n", b"x = 1\n\x0c\nf()\n");
+    check_bytes(b"x = 1\nf(", b"x = 1\nf()");
+    check_bytes("x = '\u{1f40d}é'\nf(\n".as_bytes(), "x = '\u{1f40d}é'\nf()\n".as_bytes());
+}
+
+#[test]
+fn a_repair_that_the_encoding_lacks_is_not_written() {
+    let before = b"# coding: latin-1\nf(\n";
+    let sandbox = Sandbox::new(&[("f.py", before)]);
+    assert_snapshot!(sandbox.run_with_engine_that("writes euros", &["fix", "--write"]), @"
+    --- stdout
+    error: `f.py` does not parse
+     --> f.py:2:3
+      |
+    2 | f(
+      |   ^ unexpected EOF while parsing
+    suggestion: safe (parses, 95 % sure)
+    --- a/f.py
+    +++ b/f.py
+    @@ -1,2 +1 @@
+    -# coding: latin-1
+    -f(
+    +x = '€'
+
+    --- stderr
+    warning: `f.py` was left alone: the repair holds a character that its encoding lacks
+    checked 1 file: 1 does not parse (1 fault), 1 with a suggestion, 1 skipped
+    --- exit 1
+    ");
+    assert_eq!(sandbox.read("f.py"), before);
+}
+
+#[test]
+fn several_faults_in_a_long_file_are_repaired_one_after_another() {
+    let filler = "def f(a, b):\n    return a + b\n\n\n".repeat(150);
+    let before = format!("print 'first'\n{filler}x = f(1, f(2, 3)\n{filler}print 'last'\n");
+    let after = format!("print('first')\n{filler}x = f(1, f(2, 3))\n{filler}print('last')\n");
+    let sandbox = Sandbox::new(&[("long.py", before.as_bytes())]);
+    let answer = sandbox.run(&["fix", "--write"]);
+    assert_eq!(answer.code, Some(0), "{answer}");
+    assert_eq!(String::from_utf8(sandbox.read("long.py")), Ok(after));
+}
+
+#[test]
+fn the_python_of_the_project_is_asked_for_once() {
+    let sandbox = Sandbox::new(&[BAD, ("pyproject.toml", b"[project]\nrequires-python = '>=3.8'\n")]);
+    assert_eq!(sandbox.run(&["fix"]).code, Some(1));
+}
+
+#[test]
+fn each_format_shows_the_repair() {
+    let sandbox = Sandbox::new(&[("bad.py", b"f(\n")]);
+    assert_snapshot!(sandbox.run(&["fix", "--format", "json"]).stdout, @r#"{"faults":[{"column":3,"end_column":3,"end_line":1,"line":1,"message":"unexpected EOF while parsing"}],"kind":"broken","lang":"python","path":"bad.py","suggestion":{"applicability":"safe","confidence":0.9525741268224334,"diff":"--- a/bad.py\n+++ b/bad.py\n@@ -1 +1 @@\n-f(\n+f()\n","edits":[{"line":1,"n_lines":1,"text":"f()\n"}],"evidence":"parses","score":2.5,"written":false}}"#);
+    assert_snapshot!(sandbox.run(&["fix", "--format", "github"]).stdout, @"::error file=bad.py,line=1,endLine=1,col=3,endColumn=3,title=lastmile::does not parse: unexpected EOF while parsing%0A%0Asuggestion:%0A--- a/bad.py%0A+++ b/bad.py%0A@@ -1 +1 @@%0A-f(%0A+f()%0A");
+    let sarif: serde_json::Value =
+        serde_json::from_str(&sandbox.run(&["fix", "--format", "sarif"]).stdout).expect("it is JSON");
+    let replacement = &sarif["runs"][0]["results"][0]["fixes"][0]["artifactChanges"][0]["replacements"][0];
+    assert_snapshot!(replacement, @r#"{"deletedRegion":{"endColumn":1,"endLine":2,"startColumn":1,"startLine":1},"insertedContent":{"text":"f()\n"}}"#);
+}
+
+#[cfg(unix)]
+mod unix {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+
+    use super::*;
+
+    #[test]
+    fn permissions_and_links_stay() {
+        let sandbox = Sandbox::new(&[BAD]);
+        let path = sandbox.root().join("bad.py");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o750)).expect("it is ours");
+        fs::create_dir(sandbox.root().join("links")).expect("it is ours");
+        let link = sandbox.root().join("links/link.py");
+        symlink("../bad.py", &link).expect("it is ours");
+        assert_eq!(
+            sandbox.run(&["fix", "--write", "links"]).code,
+            Some(0),
+            "links in folders are not followed"
+        );
+        assert_eq!(sandbox.read("bad.py"), BAD.1);
+        assert_eq!(sandbox.run(&["fix", "--write", "links/link.py"]).code, Some(0));
+        assert_eq!(sandbox.read("bad.py"), b"import os\n\nprint((1))\n");
+        assert!(link.symlink_metadata().expect("it is there").is_symlink());
+        assert_eq!(path.metadata().expect("it is there").mode() & 0o777, 0o750);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_replaced_stays() {
+        let sandbox = Sandbox::new(&[BAD]);
+        let path = sandbox.root().join("bad.py");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o444)).expect("it is ours");
+        assert_snapshot!(sandbox.run(&["fix", "--write"]).stderr, @"
+        error: `bad.py` cannot be written: it is read-only; it is as it was
+        checked 1 file: 1 does not parse (1 fault), 1 with a suggestion, 1 failed
+        ");
+        assert_eq!(sandbox.read("bad.py"), BAD.1);
+    }
+
+    #[test]
+    fn a_full_disk_leaves_the_file_as_it_was() {
+        let sandbox = Sandbox::new(&[("bad.py", format!("f(\n{}", "# filler\n".repeat(4000)).as_bytes())]);
+        let before = sandbox.files();
+        // No file may grow beyond 8 blocks: what a full disk answers, without filling one.
+        let lastmile = env!("CARGO_BIN_EXE_lastmile");
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", &format!("trap '' XFSZ; ulimit -f 8; exec '{lastmile}' fix --write")]);
+        let envs: Vec<_> = sandbox
+            .command(&[])
+            .get_envs()
+            .filter_map(|(k, v)| Some((k.to_owned(), v?.to_owned())))
+            .collect();
+        let answer = sandbox.answer(shell.envs(envs).current_dir(sandbox.root()));
+        assert_eq!(answer.code, Some(2), "{answer}");
+        assert!(answer.stderr.contains("`bad.py` cannot be written: "), "{answer}");
+        assert_eq!(sandbox.files(), before);
+    }
+}
