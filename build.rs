@@ -3,10 +3,7 @@
 //! Which libraries a program needs comes from `tch`; this adds only folders to search, so that nobody has to set
 //! `LD_LIBRARY_PATH`. Without the feature it does nothing.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "cargo speaks to a build script through the environment"
-)]
+#![expect(clippy::disallowed_methods, reason = "cargo speaks to a build script through the environment")]
 
 use std::env;
 
@@ -26,10 +23,7 @@ fn main() {
 
     // An unpacked release archive, then an installed prefix.
     for folder in ["lib", "../lib/lastmile"] {
-        search(
-            "cargo::rustc-link-arg-bin=lastmile-engine",
-            &format!("{origin}/{folder}"),
-        );
+        search("cargo::rustc-link-arg-bin=lastmile-engine", &format!("{origin}/{folder}"));
     }
     // The checkout. Unit tests of the library load libtorch too, and only the plain form reaches them.
     if let Ok(libtorch) = env::var("LIBTORCH") {
