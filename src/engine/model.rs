@@ -171,6 +171,12 @@ impl Net {
         Tensor::cat(&[vocab, copy], 1)
     }
 
+    /// The matrix behind [`Net::write`].
+    pub fn write_head(&self, is_insert: bool) -> &Tensor {
+        let [.., substitute, insert, _, _, _] = self.tail();
+        if is_insert { insert } else { substitute }
+    }
+
     fn embed(&self, batch: &Batch) -> Tensor {
         let [embed, hint, fault, mark, level] = [0, 1, 2, 3, 4].map(|i| &self.weights[i]);
         let present = batch.pieces.not_equal(0).to_kind(self.kind).unsqueeze(-1); // [batch, len, PIECES, 1]

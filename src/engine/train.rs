@@ -352,7 +352,11 @@ fn loss(net: &Net, examples: &[Example], device: Device) -> Loss {
     let mut n_places = 0usize;
     for is_insert in [false, true] {
         let places = Places::new(examples, is_insert, len, device);
-        let Some(places) = places else { continue };
+        let Some(places) = places else {
+            // Every weight needs a gradient, also in a batch that writes nothing.
+            content = content + net.write_head(is_insert).sum(Kind::Float) * 0.0;
+            continue;
+        };
         let logits = net.write(&odds, &batch, &places.rows, &places.at, is_insert);
         let width = logits.size()[1];
         let right = places.targets(width, net.config.n_emit);
