@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::path::PathBuf;
 
+use crate::diagnose::{DEEPEST, nesting};
 use crate::lang::{self, Language};
 
 /// A file that one of the languages recognises, read as text.
@@ -38,6 +39,8 @@ pub enum Skip {
     UnknownEncoding(String),
     #[error("its coding line names `{name}`, but byte {at} does not fit it")]
     WrongEncoding { name: String, at: usize },
+    #[error("its expressions nest too deeply to be judged")]
+    TooDeep,
     #[error("it is not a regular file")]
     NotRegular,
     #[error("it changed while lastmile was working on it")]
@@ -53,6 +56,9 @@ impl SourceFile {
     pub fn decode(path: PathBuf, bytes: Vec<u8>) -> Result<Self, Skip> {
         let language = lang::of_file(&path, &bytes).ok_or(Skip::UnknownLanguage)?;
         let (text, encoding) = decode(bytes, language)?;
+        if nesting(&text) > DEEPEST {
+            return Err(Skip::TooDeep);
+        }
         Ok(Self { path, language, text, encoding })
     }
 

@@ -27,6 +27,7 @@ impl Edit {
     }
 
     /// The same edit of a text in which `start` more bytes come first.
+    #[must_use]
     pub fn shifted(mut self, start: usize) -> Self {
         self.span = self.span.start + start..self.span.end + start;
         self
@@ -121,7 +122,7 @@ fn quoted(path: &str) -> String {
             '"' | '\\' => quoted.extend(['\\', c]),
             '\n' => quoted.push_str("\\n"),
             '\t' => quoted.push_str("\\t"),
-            c if c.is_ascii_control() => quoted.push_str(&format!("\\{:03o}", u32::from(c))),
+            c if c.is_ascii_control() => quoted.extend(format!("\\{:03o}", u32::from(c)).chars()),
             c => quoted.push(c),
         }
     }

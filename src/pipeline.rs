@@ -142,10 +142,10 @@ fn repair_fault(
         Some(window) => propose(text, faults, &window, ask, denoiser)?.0,
         None => Vec::new(),
     };
-    match choices.is_empty() {
-        true => Ok(Err(refused.unwrap_or_else(|| "the engine found nothing that parses".to_owned()))),
-        false => Ok(Ok(choices)),
+    if choices.is_empty() {
+        return Ok(Err(refused.unwrap_or_else(|| "the engine found nothing that parses".to_owned())));
     }
+    Ok(Ok(choices))
 }
 
 /// The engine's proposals for a window that bring the text further, best first.

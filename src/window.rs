@@ -188,7 +188,7 @@ mod tests {
     }
 
     fn numbered(n_lines: usize) -> String {
-        (0..n_lines).map(|line| format!("x{line} = f({line}, {line})\n")).collect()
+        (0..n_lines).map(|line| format!("x{line} = f({line}, {line})\n")).collect::<Vec<_>>().concat()
     }
 
     #[test]
@@ -211,7 +211,10 @@ mod tests {
 
     #[test]
     fn the_region_reaches_to_the_outermost_level() {
-        let body: String = (0..900).map(|line| format!("    y{line} = g({line}, 'some text')\n")).collect();
+        let body: String = (0..900)
+            .map(|line| format!("    y{line} = g({line}, 'some text')\n"))
+            .collect::<Vec<_>>()
+            .concat();
         let text = format!("import a\n\ndef f():\n{body}else_ = 1\ndef h():\n    pass\n");
         let lines = Lines::new(&text, Python.style());
         let window = lines.window(&fault(&text, "y450 ")).expect("short lines");
@@ -221,7 +224,8 @@ mod tests {
 
     #[test]
     fn the_second_window_reaches_back_to_the_open_bracket() {
-        let items: String = (0..30).map(|item| format!("    'k{item}': {item},\n")).collect();
+        let items: String =
+            (0..30).map(|item| format!("    'k{item}': {item},\n")).collect::<Vec<_>>().concat();
         let text = format!("{}d = {{\n{items}\ndef f():\n    pass\n{}", numbered(40), numbered(40));
         let fault = fault(&text, "def");
         let lines = Lines::new(&text, Python.style());
@@ -233,7 +237,8 @@ mod tests {
 
     #[test]
     fn a_bracket_that_is_too_far_gets_a_window_of_its_own() {
-        let items: String = (0..90).map(|item| format!("    'k{item}': {item},\n")).collect();
+        let items: String =
+            (0..90).map(|item| format!("    'k{item}': {item},\n")).collect::<Vec<_>>().concat();
         let text = format!("{}d = {{\n{items}\ndef f():\n    pass\n{}", numbered(40), numbered(40));
         let fault = fault(&text, "def");
         let lines = Lines::new(&text, Python.style());

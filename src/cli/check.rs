@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Result;
 use clap::Args;
+use rayon::prelude::*;
 
 use super::session::{Session, note, print, print_bytes, warn};
 use super::{ExitStatus, FormatArg};
 use crate::change::{Skip, SourceFile};
 use crate::config::Format;
-use crate::diagnose::{Diagnosis, diagnose};
+use crate::diagnose::{Diagnosis, STACK, diagnose};
 use crate::io::files::{self, FileError, Found};
 use crate::lang;
 use crate::patch::unified_diff;
@@ -33,15 +34,6 @@ pub(super) enum Finding {
     Broken(SourceFile, Diagnosis),
     Skipped(PathBuf, Skip),
     Failed(PathBuf, FileError),
-}
-
-impl Finding {
-    pub(super) fn path(&self) -> &Path {
-        match self {
-            Finding::Broken(file, _) => &file.path,
-            Finding::Skipped(path, _) | Finding::Failed(path, _) => path,
-        }
-    }
 }
 
 /// All that was looked at below some paths.
@@ -71,20 +63,20 @@ pub(super) fn survey(paths: &[PathBuf], session: &Session) -> Result<Survey> {
     let roots = if paths.is_empty() { &[PathBuf::from(".")] } else { paths };
     let excludes = files::excludes(&session.root(), &session.config.files.exclude)?;
     let max_kib = session.config.files.max_kib;
+    let found = Mutex::new(Vec::new());
+    files::walk(roots, &excludes, &|one| found.lock().expect("no holder panics").push(one));
+    let mut found = found.into_inner().expect("no holder panics");
+    found.sort_by(|x, y| x.path().cmp(y.path()));
+    found.dedup_by(|x, y| x.path() == y.path());
     let n_checked = AtomicUsize::new(0);
-    let findings = Mutex::new(Vec::new());
-    files::walk(roots, &excludes, &|found| {
-        let finding = match found {
+    let judges = rayon::ThreadPoolBuilder::new().stack_size(STACK).build()?;
+    let findings = judges.install(|| {
+        let looks = found.into_par_iter().filter_map(|found| match found {
             Found::Failed(path, error) => Some(Finding::Failed(path, error)),
             Found::File { path, is_named } => look(path, is_named, max_kib, &n_checked),
-        };
-        if let Some(finding) = finding {
-            findings.lock().expect("no holder panics").push(finding);
-        }
+        });
+        looks.collect()
     });
-    let mut findings = findings.into_inner().expect("no holder panics");
-    findings.sort_by(|x, y| x.path().cmp(y.path()));
-    findings.dedup_by(|x, y| x.path() == y.path());
     Ok(Survey { n_checked: n_checked.into_inner(), findings })
 }
 
@@ -149,7 +141,10 @@ fn print_diff(path: &str, broken: &Broken, after: &str) -> Result<()> {
     let (header, body) = diff.split_at(diff.find("\n@@").map_or(0, |at| at + 1));
     match encoding.encode(body) {
         Ok(body) => print_bytes(&[header.as_bytes(), &body].concat()),
-        Err(skip) => Ok(warn(&format!("`{path}` has no diff: {skip}"))),
+        Err(skip) => {
+            warn(&format!("`{path}` has no diff: {skip}"));
+            Ok(())
+        }
     }
 }
 
@@ -182,10 +177,11 @@ impl Telling {
         self.totals.count(report);
         let path = report.path.trim_start_matches('/');
         if let Outcome::Broken(broken) = &report.outcome {
-            return match broken.after() {
-                Some(after) => print_diff(path, broken, after),
-                None => Ok(warn(&format!("`{}` does not parse, and there is no suggestion", report.path))),
-            };
+            if let Some(after) = broken.after() {
+                return print_diff(path, broken, after);
+            }
+            warn(&format!("`{}` does not parse, and there is no suggestion", report.path));
+            return Ok(());
         }
         note(&show(report, Format::Human).stderr);
         Ok(())

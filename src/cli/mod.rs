@@ -8,6 +8,7 @@ use anyhow::Result;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::config::Format;
+use crate::diagnose::STACK;
 
 mod apply;
 mod check;
@@ -46,15 +47,15 @@ Exit codes: 0 nothing left to fix, 1 faults remain, 2 lastmile itself failed.";
 /// Flags that every command takes.
 #[derive(Args)]
 struct Global {
-    /// Read settings from this file, not from the nearest lastmile.toml [env: LASTMILE_CONFIG]
+    /// Read settings from this file, not from the nearest lastmile.toml (or set `LASTMILE_CONFIG`)
     #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
     config: Option<PathBuf>,
 
-    /// Use this lastmile-engine [env: LASTMILE_ENGINE]
+    /// Use this lastmile-engine (or set `LASTMILE_ENGINE`)
     #[arg(long, global = true, value_name = "PROGRAM", help_heading = "Global options")]
     engine: Option<PathBuf>,
 
-    /// Use the models in this folder [env: LASTMILE_MODELS]
+    /// Use the models in this folder (or set `LASTMILE_MODELS`)
     #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
     models: Option<PathBuf>,
 
@@ -138,8 +139,24 @@ impl From<FormatArg> for Format {
 }
 
 /// Runs the program and gives its exit code.
+///
+/// On a thread with a stack of its own: how deep judges may go must not depend on the system.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    let thread = std::thread::Builder::new().stack_size(STACK).spawn(|| answer(cli));
+    let answer = thread.map(std::thread::JoinHandle::join);
+    match answer {
+        Ok(Ok(code)) => code,
+        // A panic has told about itself.
+        Ok(Err(_)) => ExitStatus::Failed.into(),
+        Err(error) => {
+            session::complain(&format!("no thread could be started: {error}"));
+            ExitStatus::Failed.into()
+        }
+    }
+}
+
+fn answer(cli: Cli) -> ExitCode {
     match run(cli) {
         Ok(status) => status.into(),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,

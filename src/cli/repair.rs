@@ -10,6 +10,8 @@ use serde_json::Value;
 
 use super::ExitStatus;
 use super::session::{Session, complain_of_engine};
+use crate::change::Skip;
+use crate::diagnose::{DEEPEST, nesting};
 use crate::lang::{self, Dialect};
 use crate::pipeline::{self, Ask};
 use crate::ports::EngineError;
@@ -125,13 +127,16 @@ fn answer(
     let Some(language) = lang::by_name(&row.lang) else {
         return fail(row.id, format!("unknown language `{}`", row.lang));
     };
+    if nesting(&row.text) > DEEPEST {
+        return fail(row.id, Skip::TooDeep.to_string());
+    }
     let target = row.target.as_deref().and_then(|target| target.split_once('.'));
     let target = target.and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
     let (ask, engine) = session.ask(language, Dialect { target });
     match pipeline::repair(&row.text, &ask, engine) {
         Ok(repair) => Answer {
             id: row.id,
-            candidates: repair.suggestions.into_iter().map(|ranked| candidate(ranked, &ask, args)).collect(),
+            candidates: repair.suggestions.iter().map(|ranked| candidate(ranked, &ask, args)).collect(),
             ..Answer::default()
         },
         Err(error) => {
@@ -142,7 +147,7 @@ fn answer(
     }
 }
 
-fn candidate(ranked: Ranked, ask: &Ask, args: &RepairArgs) -> Candidate {
+fn candidate(ranked: &Ranked, ask: &Ask, args: &RepairArgs) -> Candidate {
     let candidate = ranked.verified.candidate();
     Candidate {
         text: candidate.text.clone(),

@@ -299,13 +299,14 @@ fn keep_last_lines(stderr: ChildStderr) -> Arc<Mutex<VecDeque<String>>> {
 /// The program: the one named, or the first that is found.
 pub fn find_program(named: Option<&Path>) -> Result<PathBuf, EngineError> {
     let name = format!("lastmile-engine{}", env::consts::EXE_SUFFIX);
-    let places = match named {
-        Some(path) => vec![path.to_owned()],
-        None => {
-            let path = env::var_os("PATH").unwrap_or_default();
-            let beside = own_folder().into_iter().flat_map(|own| [own.clone(), own.join("../lib/lastmile")]);
-            beside.chain(env::split_paths(&path)).map(|folder| folder.join(&name)).collect()
-        }
+    let places = if let Some(path) = named {
+        vec![path.to_owned()]
+    } else {
+        let path = env::var_os("PATH").unwrap_or_default();
+        let beside = own_folder().into_iter().flat_map(|own| [own.clone(), own.join("../lib/lastmile")]);
+        // A relative folder in PATH may be one that came with the files under repair.
+        let in_path = env::split_paths(&path).filter(|folder| folder.is_absolute());
+        beside.chain(in_path).map(|folder| folder.join(&name)).collect()
     };
     match places.iter().find(|place| place.is_file()) {
         // Absolute: a bare name would be looked for in PATH.
@@ -316,14 +317,13 @@ pub fn find_program(named: Option<&Path>) -> Result<PathBuf, EngineError> {
 
 /// The folder of models: the one named, or the first that holds a model.
 pub fn find_models(named: Option<&Path>) -> Result<PathBuf, EngineError> {
-    let places = match named {
-        Some(path) => vec![path.to_owned()],
-        None => {
-            let beside = own_folder()
-                .into_iter()
-                .flat_map(|own| [own.join("models"), own.join("../share/lastmile/models")]);
-            beside.chain([Path::new(env!("CARGO_MANIFEST_DIR")).join("models")]).collect()
-        }
+    let places = if let Some(path) = named {
+        vec![path.to_owned()]
+    } else {
+        let beside = own_folder()
+            .into_iter()
+            .flat_map(|own| [own.join("models"), own.join("../share/lastmile/models")]);
+        beside.chain([Path::new(env!("CARGO_MANIFEST_DIR")).join("models")]).collect()
     };
     match places.iter().find(|place| holds_model(place)) {
         Some(folder) => Ok(folder.clone()),

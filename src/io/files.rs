@@ -33,6 +33,14 @@ pub enum Found {
     Failed(PathBuf, FileError),
 }
 
+impl Found {
+    pub fn path(&self) -> &Path {
+        match self {
+            Found::File { path, .. } | Found::Failed(path, _) => path,
+        }
+    }
+}
+
 /// Patterns of files to leave alone, relative to `folder`.
 pub fn excludes(folder: &Path, patterns: &[String]) -> Result<Gitignore, FileError> {
     let mut builder = GitignoreBuilder::new(folder);

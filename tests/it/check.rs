@@ -162,7 +162,7 @@ fn what_cannot_be_read_is_named_with_the_reason() {
     warning: `koi.py` was left alone: its coding line names `koi8-r`, which lastmile does not read
     warning: `latin.py` was left alone: byte 5 is not valid UTF-8, and no coding line names another encoding
     error: `nowhere.py` cannot be read: No such file or directory (os error 2)
-    checked 2 files: all parse, 4 skipped, 1 failed
+    checked 1 file: all parse, 4 skipped, 1 failed
     --- exit 2
     ");
     assert_snapshot!(sandbox.run(&["check", "--format", "json", "binary.py", "nowhere.py"]), @r#"
@@ -171,6 +171,17 @@ fn what_cannot_be_read_is_named_with_the_reason() {
     {"kind":"failed","path":"nowhere.py","reason":"`nowhere.py` cannot be read: No such file or directory (os error 2)"}
     --- exit 2
     "#);
+}
+
+#[test]
+fn what_nests_too_deeply_is_skipped_and_not_a_crash() {
+    let sandbox = Sandbox::new(&[("deep.py", "[".repeat(50_000).as_bytes())]);
+    sandbox.write("nearly.py", "not ".repeat(4_990).as_bytes());
+    sandbox.write("long.py", format!("x = [{}]\n", "(1, 'a (b'), ".repeat(20_000)).as_bytes());
+    assert_snapshot!(sandbox.run(&["check"]).stderr, @r"
+    warning: `deep.py` was left alone: its expressions nest too deeply to be judged
+    checked 2 files: 1 does not parse (1 fault), 1 skipped
+    ");
 }
 
 #[cfg(unix)]

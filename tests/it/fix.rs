@@ -203,6 +203,8 @@ fn each_format_shows_the_repair() {
 #[cfg(unix)]
 mod unix {
     use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+    use std::process::{Command, Stdio};
+    use std::time::Duration;
 
     use super::*;
 
@@ -239,12 +241,28 @@ mod unix {
     }
 
     #[test]
+    fn an_interrupt_stops_at_once_and_leaves_the_files() {
+        let sandbox = Sandbox::new(&[BAD]);
+        let before = sandbox.files();
+        let mut command = sandbox.command(&["fix", "--write"]);
+        command.env("FAKE_ENGINE", "is late").stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("it starts");
+        while sandbox.n_engine_starts() == 0 {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+        assert!(killed.is_ok_and(|status| status.success()));
+        assert_eq!(child.wait().expect("it ends").code(), Some(130), "what a shell expects");
+        assert_eq!(sandbox.files(), before);
+    }
+
+    #[test]
     fn a_full_disk_leaves_the_file_as_it_was() {
         let sandbox = Sandbox::new(&[("bad.py", format!("f(\n{}", "# filler\n".repeat(4000)).as_bytes())]);
         let before = sandbox.files();
         // No file may grow beyond 8 blocks: what a full disk answers, without filling one.
         let lastmile = env!("CARGO_BIN_EXE_lastmile");
-        let mut shell = std::process::Command::new("sh");
+        let mut shell = Command::new("sh");
         shell.args(["-c", &format!("trap '' XFSZ; ulimit -f 8; exec '{lastmile}' fix --write")]);
         let envs: Vec<_> = sandbox
             .command(&[])
