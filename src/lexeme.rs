@@ -279,3 +279,73 @@ fn match_bracket(raw: &str, idx: usize, open: &mut Vec<(usize, char)>, hints: &m
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::lang::{Language, python::Python};
+
+    #[track_caller]
+    fn check(text: &str, expected: &[&str]) {
+        let lexemes = lex(text, Python.style());
+        let read: Vec<String> =
+            (1..lexemes.len()).map(|idx| canonical(text, &lexemes, idx).into_owned()).collect();
+        assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn words_numbers_and_marks() {
+        check("x += 1.5", &["x", "+=", "1.5"]);
+        check("f(a.b)", &["f", "(", "a", ".", "b", ")"]);
+        check("321tup", &["321tup"]);
+        check(">>> x", &[">>>", "x"]);
+    }
+
+    #[test]
+    fn quotes_and_escapes() {
+        check(r#"'it\'s'"#, &["'", "it", r"\'", "s", "'"]);
+        check(r#""""a""#, &[r#"""""#, "a", r#"""#]);
+    }
+
+    #[test]
+    fn line_ends_carry_indentation_but_not_before_blank_lines() {
+        check("a\r\n    b", &["a", "\n    ", "b"]);
+        check("a\n    \nb", &["a", "\n", "\n", "b"]);
+    }
+
+    #[test]
+    fn runs_are_one_lexeme() {
+        check("# -----\n====", &["#", "-----", "\n", "===="]);
+        check("))))", &[")", ")", ")", ")"]);
+    }
+
+    #[test]
+    fn brackets_are_matched_without_a_grammar() {
+        let text = "f(a[1)";
+        let lexemes = lex(text, Python.style());
+        let brackets: Vec<Bracket> = hints(text, &lexemes, Python.style())
+            .into_iter()
+            .map(|hint| hint.bracket)
+            .filter(|bracket| *bracket != Bracket::None)
+            .collect();
+        assert_eq!(brackets, [Bracket::Matched, Bracket::Unclosed, Bracket::Matched]);
+    }
+
+    proptest! {
+        #[test]
+        fn lexemes_tile_any_text(text in "\\PC*|[a-z0-9 \\t\\r\\n'\"()\\[\\]{}:=+#\\\\]*") {
+            let lexemes = lex(&text, Python.style());
+            let mut at = 0;
+            for lexeme in &lexemes {
+                prop_assert_eq!(lexeme.start, at);
+                prop_assert!(lexeme.span.start >= lexeme.start && lexeme.span.end >= lexeme.span.start);
+                prop_assert!(text.is_char_boundary(lexeme.span.start) && text.is_char_boundary(lexeme.span.end));
+                at = lexeme.span.end;
+            }
+            prop_assert_eq!(at, text.len());
+            prop_assert_eq!(hints(&text, &lexemes, Python.style()).len(), lexemes.len());
+        }
+    }
+}

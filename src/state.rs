@@ -369,4 +369,24 @@ mod tests {
             check(before, after, after);
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_event_changes_no_byte(text in "[a-z0-9 \\t\\r\\n'\"()\\[\\]{}:=+#\\\\é]*") {
+            let state = state(&text);
+            proptest::prop_assert_eq!(state.apply(&[]), text);
+        }
+
+        #[test]
+        fn aligned_events_lead_to_the_other_text(
+            before in "[a-c01 \\n'(),:=+]{0,40}",
+            after in "[a-c01 \\n'(),:=+]{0,40}",
+        ) {
+            let (before, after) = (state(&before), state(&after));
+            let events = align(&before, &after, 200).expect("short");
+            // Marks that come to touch may read as another mark, so texts are compared without blanks.
+            let bare = |text: &str| text.replace([' ', '\n'], "");
+            proptest::prop_assert_eq!(bare(&before.apply(&events)), bare(&after.text));
+        }
+    }
 }

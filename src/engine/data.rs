@@ -199,3 +199,94 @@ pub fn batches(mut pool: Vec<Example>, n_lexemes: usize, rng: &mut ChaCha8Rng) -
 pub fn pad_to(len: usize) -> usize {
     len.next_multiple_of(16)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tokens::Sizes;
+    use super::*;
+    use crate::lang::python::Python;
+
+    const GOOD: &str = "import os\n\n\ndef load(path, mode='r'):\n    \"\"\"Read it.\"\"\"\n    with open(path, mode) as f:\n        \
+                        data = [int(x) for x in f.read().split(',') if x]\n    # sum them\n    if not data:\n        \
+                        raise ValueError(\"no data\")\n    return {'n': len(data), 'sum': sum(data)}\n\n\nprint(load('a.txt'))\n";
+
+    fn source() -> Source {
+        let profile = toml::from_str(include_str!("../../models/python/noise.toml")).expect("valid");
+        let state = State::new(GOOD.to_owned(), Python.style());
+        let lexemes: Vec<String> = (0..state.len()).map(|idx| state.lexeme(idx).into_owned()).collect();
+        let sizes = Sizes { emit: 200, pieces: 120 };
+        Source {
+            language: &Python,
+            tokens: Tokens::train(std::iter::once(lexemes.as_slice()), &[], sizes).expect("trains"),
+            profile,
+            corpora: vec![(Corpus::new(vec![GOOD.to_owned()]), 1.0)],
+            pairs: Vec::new(),
+            pairs_share: 0.0,
+            max_len: 256,
+        }
+    }
+
+    /// What the model sees of a text.
+    fn seen(text: String) -> Vec<String> {
+        let state = State::new(text, Python.style());
+        (0..state.len()).map(|idx| state.lexeme(idx).into_owned()).collect()
+    }
+
+    #[test]
+    fn events_lead_back_to_good_code() {
+        let source = source();
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let (mut n, mut n_accepted) = (0, 0);
+        while n < 300 {
+            let Some(damaged) = source.draw_damage(&mut rng) else { continue };
+            n += 1;
+            assert!(!damaged.faults.is_empty() && !damaged.events.is_empty());
+            n_accepted += u32::from(source.judge(&damaged.state.apply(&damaged.events)).is_empty());
+        }
+        // Blanks that matter can get lost where words of a comment or a string were cut.
+        assert!(n_accepted >= 285, "{n_accepted} of 300");
+    }
+
+    #[test]
+    fn cropped_damage_is_mended_by_the_same_edits() {
+        let source = source();
+        let mut rng = ChaCha8Rng::seed_from_u64(2);
+        let mut n = 0;
+        while n < 200 {
+            let Some(damaged) = source.draw_damage(&mut rng) else { continue };
+            n += 1;
+            let whole = seen(damaged.state.apply(&damaged.events)).concat();
+            let part = crop(damaged, &mut rng);
+            let mended = seen(part.state.apply(&part.events)).concat();
+            let bare = |text: &str| text.replace([' ', '\n'], "");
+            assert!(bare(&whole).contains(&bare(&mended)), "{mended}\n---\n{whole}");
+        }
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_examples() {
+        let source = Arc::new(source());
+        let draw = || {
+            let receivers = stream(&source, 7, 2, 3);
+            let chunks = receivers.iter().map(|receiver| receiver.recv().expect("a chunk"));
+            chunks.flatten().map(|example| (example.input.pieces, example.ops)).collect::<Vec<_>>()
+        };
+        let first = draw();
+        assert!(first.len() > 20);
+        assert!(first == draw());
+    }
+
+    #[test]
+    fn batches_hold_every_example_once_and_stay_small() {
+        let source = source();
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        let pool: Vec<Example> = (0..300).filter_map(|_| source.draw(&mut rng)).collect();
+        let n = pool.len();
+        let batches = batches(pool, 1024, &mut rng);
+        assert_eq!(batches.iter().map(Vec::len).sum::<usize>(), n);
+        for batch in batches {
+            let longest = batch.iter().map(|example| example.input.len()).max().expect("not empty");
+            assert!(batch.len() == 1 || batch.len() * pad_to(longest) <= 1024);
+        }
+    }
+}

@@ -230,3 +230,78 @@ fn rope(c: &ModelConfig, device: Device) -> (Tensor, Tensor) {
     let angles = Tensor::arange(c.max_len, (Kind::Float, device)).unsqueeze(1) * powers.exp().unsqueeze(0); // [max_len, half]
     (angles.cos(), angles.sin())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::example::Input;
+    use super::super::train::collate;
+    use super::*;
+
+    fn tiny() -> ModelConfig {
+        ModelConfig { n_vocab: 20, n_emit: 12, d_model: 16, n_layers: 2, n_heads: 2, d_ff: 24, max_len: 32 }
+    }
+
+    /// Weights that no random generator is needed for.
+    fn net() -> Net {
+        let weights = layout(&tiny()).into_iter().enumerate().map(|(i, (_, shape, std))| {
+            if std < 0.0 {
+                return Tensor::ones(&shape, (Kind::Float, Device::Cpu));
+            }
+            let n: i64 = shape.iter().product();
+            let waves = (Tensor::arange(n, (Kind::Float, Device::Cpu)) * 0.7 + i as f64).sin();
+            (waves * 0.2).view(shape.as_slice())
+        });
+        Net::from_weights(tiny(), weights.collect())
+    }
+
+    fn input(n: usize) -> Input {
+        let small = |i: usize, below: usize| u8::try_from(i % below).expect("small");
+        Input {
+            pieces: (0..n).map(|i| [u16::from(small(i, 9)) + 3, u16::from(small(i, 2)) * 13, 0, 0]).collect(),
+            hints: (0..n).map(|i| small(i, 15)).collect(),
+            faults: (0..n).map(|i| small(i, 4)).collect(),
+            marks: (0..n).map(|i| small(i, 6)).collect(),
+            groups: (0..n).map(|i| u16::from(small(i, 5))).collect(),
+            level: 2,
+        }
+    }
+
+    fn numbers(tensor: &Tensor) -> Vec<f64> {
+        let flat = tensor.flatten(0, -1).to_kind(Kind::Double);
+        Vec::try_from(&flat).expect("one dimension of f64")
+    }
+
+    #[test]
+    fn names_of_weights_are_the_checkpoint_format() {
+        let names: Vec<String> = layout(&tiny()).into_iter().map(|(name, shape, _)| format!("{name} {shape:?}")).collect();
+        insta::assert_snapshot!(names.join("\n"));
+    }
+
+    #[test]
+    fn golden_logits() {
+        let batch = collate(&[&input(7)], Device::Cpu);
+        let odds = net().forward(&batch);
+        let rows = Tensor::from_slice(&[0i64, 0]);
+        let at = Tensor::from_slice(&[2i64, 5]);
+        let write = net().write(&odds, &batch, &rows, &at, true);
+        let show = |tensor: &Tensor| {
+            numbers(tensor).iter().map(|x| format!("{x:.4}")).collect::<Vec<_>>().join(" ")
+        };
+        insta::assert_snapshot!([
+            show(&odds.ops.i((0, 0..7))),
+            show(&odds.inserts.i((0, 0..7))),
+            show(&write.narrow(1, 0, 19))
+        ]
+        .join("\n"));
+    }
+
+    #[test]
+    fn neighbours_in_a_batch_do_not_matter() {
+        let alone = net().forward(&collate(&[&input(7)], Device::Cpu));
+        let beside = net().forward(&collate(&[&input(30), &input(7)], Device::Cpu));
+        let (alone, beside) = (numbers(&alone.ops.i((0, 0..7))), numbers(&beside.ops.i((1, 0..7))));
+        for (a, b) in alone.iter().zip(beside) {
+            assert!((a - b).abs() < 1e-4, "{a} {b}");
+        }
+    }
+}

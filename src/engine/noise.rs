@@ -533,7 +533,7 @@ impl Site<'_> {
         let lines = (0..self.state.len())
             .filter(|i| self.kind(*i) == Kind::Newline && (*i == at || all))
             .filter(|i| self.state.lexemes.get(i + 1).is_some_and(|l| l.kind != Kind::Newline));
-        Some(lines.map(|i| Event::Insert { at: i + 1, text: format!("{prompt} ") }).take(8).collect())
+        Some(lines.map(|i| Event::Insert { at: i + 1, text: prompt.clone() }).take(8).collect())
     }
 
     fn bare_call(&mut self) -> Option<Vec<Event>> {
@@ -604,4 +604,65 @@ pub(super) fn typo(word: &str, rng: &mut ChaCha8Rng) -> Option<String> {
         _ => chars.insert(at, rng.random_range(b'a'..=b'z').into()),
     }
     Some(chars.into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rand::SeedableRng;
+
+    use super::*;
+    use crate::lang::{Language, python::Python};
+
+    fn profile() -> Profile {
+        toml::from_str(include_str!("../../models/python/noise.toml")).expect("valid")
+    }
+
+    #[track_caller]
+    fn check(damage: Damage, before: &str, after: &str) {
+        let profile = profile();
+        let state = State::new(before.to_owned(), Python.style());
+        let found = (0..2000).any(|seed| {
+            let rng = &mut ChaCha8Rng::seed_from_u64(seed);
+            let mut site = Site { state: &state, hints: state.hints(), profile: &profile, rng };
+            site.events(damage).is_some_and(|events| state.apply(&events) == after)
+        });
+        assert!(found, "{damage:?} never turns {before:?} into {after:?}");
+    }
+
+    #[test]
+    fn damage_looks_like_what_people_do() {
+        check(Damage::DropBracket, "f(g(1))\n", "f(g(1)\n");
+        check(Damage::BareCall, "print('a')\n", "print 'a'\n");
+        check(Damage::ConfuseWord, "elif x:\n", "else if x:\n");
+        check(Damage::ConfuseMark, "if a == 1:\n", "if a = 1:\n");
+        check(Damage::DropMark, "for x in y:\n", "for x in y\n");
+        check(Damage::DropQuote, "a = 'b'\n", "a = 'b\n");
+        check(Damage::Unquote, "open('a.txt')\n", "open(a.txt)\n");
+        check(Damage::JoinWords, "for x in y:\n", "for xin y:\n");
+        check(Damage::Uncomment, "# note\n", "note\n");
+        check(Damage::Prompt, "x = 1\n", ">>> x = 1\n");
+        check(Damage::JoinLines, "a\nb\n", "a b\n");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_survives_damage(text in "[a-z0-9 \\t\\r\\n'\"()\\[\\]{}:=+#\\\\é“]{0,60}", seed: u64) {
+            let profile = profile();
+            let rng = &mut ChaCha8Rng::seed_from_u64(seed);
+            let mut state = State::new(text, Python.style());
+            for _ in 0..20 {
+                if let Some((_, text)) = profile.damage(&state, rng) {
+                    state = State::new(text, Python.style());
+                }
+            }
+        }
+
+        #[test]
+        fn more_lexemes_allow_more_damage(n in 1usize..400, seed: u64) {
+            let rng = &mut ChaCha8Rng::seed_from_u64(seed);
+            let count = profile().draw_count(n, rng);
+            prop_assert!(count >= 1 && count <= (n / 8).clamp(3, 24));
+        }
+    }
 }

@@ -77,7 +77,7 @@ impl Server {
             let language = lang::by_name(name).ok_or_else(|| anyhow!("`{name}` is not a language"))?;
             let folder = self.models.join(language.name());
             let (net, tokens) = load_pack(&folder, self.device)?;
-            let kind = if self.device == Device::Cpu { Kind::Float } else { Kind::BFloat16 };
+            let kind = if fast_bf16(self.device) { Kind::BFloat16 } else { Kind::Float };
             let noise = folder.join("noise.toml");
             let text = std::fs::read_to_string(&noise).with_context(|| format!("reading `{}`", noise.display()))?;
             let profile = toml::from_str(&text).with_context(|| format!("`{}`", noise.display()))?;
@@ -86,4 +86,13 @@ impl Server {
         }
         Ok(&self.packs[name])
     }
+}
+
+/// Whether the device multiplies bf16 matrices faster than f32 ones.
+fn fast_bf16(device: Device) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    let on_cpu = std::arch::is_x86_feature_detected!("avx512bf16");
+    #[cfg(not(target_arch = "x86_64"))]
+    let on_cpu = false;
+    device != Device::Cpu || on_cpu
 }

@@ -27,5 +27,7 @@ mod managers;
 mod repair;
 #[cfg(unix)]
 mod repo;
+#[cfg(all(unix, feature = "engine"))]
+mod shipped;
 mod support;
 mod tidy;

@@ -1,0 +1,138 @@
+#!/usr/bin/env python3
+"""Fits how sure lastmile is of its first candidate, on rows that were neither trained on nor are reported on.
+
+usage: calibrate.py --pack models/python [--program COMMAND] [--write] ROWS.jsonl
+
+A row is {"id", "lang", "broken", "fixed"} and may hold "fixed_min", the smallest part of the fix that parses. A first
+candidate is right when it equals either but for layout. A logistic model of the features that `lastmile repair --jsonl
+--features` prints is fitted with a little ridge. Prints the reliability of predictions made out of fold, and the lowest
+threshold at which a suggestion was right often enough; --write puts both into the pack's model.toml as [confidence].
+Needs only the standard library.
+"""
+
+import argparse
+import ast
+import json
+import math
+import re
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+FEATURES = ["bias", "score", "gap", "rank", "siblings", "events", "lexemes", "faults", "votes", "windows"]
+USED = ["bias", "score", "gap", "siblings", "events", "lexemes", "faults"]
+FOLDS = 5
+RIDGE = 1.0
+
+
+def plain(text, lang):
+    """The text without its layout."""
+    if lang == "python":
+        try:
+            return ast.dump(ast.parse(text))
+        except (SyntaxError, ValueError, RecursionError):
+            return None
+    return re.sub(r"\s+", "", text)
+
+
+def answers(rows, program):
+    """Features of the first candidate and whether it is right, for every row that has one."""
+    request = "".join(
+        json.dumps({"id": row["id"], "lang": row["lang"], "text": row["broken"]}) + "\n" for row in rows
+    )
+    done = subprocess.run(program, shell=True, input=request, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        sys.exit(f"error: `{program}` ended with {done.returncode}: {done.stderr.strip()[-300:]}")
+    by_id = {row["id"]: row for row in rows}
+    found = []
+    for line in done.stdout.splitlines():
+        answer = json.loads(line)
+        row = by_id[answer["id"]]
+        if not answer["candidates"]:
+            continue
+        first = answer["candidates"][0]
+        fixes = [plain(row[key], row["lang"]) for key in ("fixed", "fixed_min") if row.get(key)]
+        right = plain(first["text"], row["lang"]) in [fix for fix in fixes if fix is not None]
+        values = dict(zip(FEATURES, first["features"]))
+        found.append(([values[name] for name in USED], right))
+    return found
+
+
+def fit(samples):
+    """Weights of a logistic model, by gradient descent on standardised features."""
+    n = len(USED)
+    means = [sum(xs[i] for xs, _ in samples) / len(samples) for i in range(n)]
+    spread = [
+        math.sqrt(sum((xs[i] - means[i]) ** 2 for xs, _ in samples) / len(samples)) or 1.0 for i in range(n)
+    ]
+    scaled = [([1.0] + [(xs[i] - means[i]) / spread[i] for i in range(1, n)], right) for xs, right in samples]
+    weights = [0.0] * n
+    for _ in range(3000):
+        slope = [0.0] + [RIDGE * weight for weight in weights[1:]]
+        for xs, right in scaled:
+            miss = sigmoid(sum(w * x for w, x in zip(weights, xs))) - right
+            for i in range(n):
+                slope[i] += miss * xs[i]
+        weights = [w - 2.0 * g / len(scaled) for w, g in zip(weights, slope)]
+    raw = [weights[i] / spread[i] for i in range(1, n)]
+    bias = weights[0] - sum(raw[i - 1] * means[i] for i in range(1, n))
+    return [bias, *raw]
+
+
+def sigmoid(x):
+    return 1 / (1 + math.exp(-max(-60.0, min(60.0, x))))
+
+
+def out_of_fold(samples):
+    """Predictions for samples that the model did not see."""
+    predicted = []
+    for fold in range(FOLDS):
+        weights = fit([sample for i, sample in enumerate(samples) if i % FOLDS != fold])
+        for xs, right in samples[fold::FOLDS]:
+            predicted.append((sigmoid(sum(w * x for w, x in zip(weights, xs))), right))
+    return sorted(predicted, reverse=True)
+
+
+def choose_threshold(predicted, wanted):
+    """The lowest probability at and above which the share of right answers is at least `wanted`."""
+    best, n_right = 1.0, 0
+    for n, (chance, right) in enumerate(predicted, 1):
+        n_right += right
+        if n >= 20 and n_right / n >= wanted:
+            best = chance
+    return best
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Fit how sure lastmile is of its first candidate.")
+    parser.add_argument("--pack", type=Path, required=True, help="folder of the pack, such as models/python")
+    parser.add_argument("--program", default="target/release/lastmile repair --jsonl --features")
+    parser.add_argument("--precision", type=float, default=0.94, help="share of safe suggestions that must be right")
+    parser.add_argument("--write", action="store_true", help="put the result into model.toml")
+    parser.add_argument("rows", type=Path)
+    args = parser.parse_args()
+    warnings.simplefilter("ignore")  # SyntaxWarnings of the code that is judged
+    rows = [json.loads(line) for line in args.rows.open(encoding="utf-8")]
+    samples = answers(rows, args.program)
+    predicted = out_of_fold(samples)
+    print(f"{len(rows)} rows, {len(samples)} with a candidate, {sum(right for _, right in samples)} right")
+    print("| predicted | candidates | right |\n| --- | --- | --- |")
+    for low in range(0, 10):
+        here = [right for chance, right in predicted if low / 10 <= chance < (low + 1) / 10 + (low == 9)]
+        if here:
+            print(f"| {low / 10:.1f}-{(low + 1) / 10:.1f} | {len(here)} | {100 * sum(here) / len(here):.0f} % |")
+    threshold = choose_threshold(predicted, args.precision)
+    safe = [right for chance, right in predicted if chance >= threshold]
+    print(f"threshold {threshold:.3f}: {len(safe)} of {len(samples)} safe, {sum(safe)} of them right (out of fold)")
+    if args.write:
+        weights = ", ".join(f"{name} = {weight:.5f}" for name, weight in zip(USED, fit(samples)))
+        path = args.pack / "model.toml"
+        kept = re.sub(r"\n*\[confidence\][^\[]*", "\n", path.read_text(encoding="utf-8"))
+        text = f"{kept.rstrip()}\n\n[confidence]\nthreshold = {threshold:.3f}\nweights = {{ {weights} }}\n"
+        path.write_text(text, encoding="utf-8")
+        print(f"wrote {path}")
+
+
+if __name__ == "__main__":
+    main()

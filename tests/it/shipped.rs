@@ -1,0 +1,58 @@
+//! The real engine with the weights that lie in `models/`: the one place where the tests load libtorch.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+
+/// The first candidate for each text.
+fn repair(texts: &[&str]) -> Vec<Option<String>> {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_lastmile"))
+        .args(["repair", "--jsonl", "--budget-ms", "20000", "--threads", "1"])
+        .env("LASTMILE_ENGINE", env!("CARGO_BIN_EXE_lastmile-engine"))
+        .env("LASTMILE_MODELS", concat!(env!("CARGO_MANIFEST_DIR"), "/models"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut stdin = child.stdin.take().expect("piped");
+    for (id, text) in texts.iter().enumerate() {
+        let row = json!({ "id": id.to_string(), "lang": "python", "text": text });
+        writeln!(stdin, "{row}").expect("the program reads");
+    }
+    drop(stdin);
+    let output = child.wait_with_output().expect("the program ends");
+    assert!(output.status.success());
+    let mut first = vec![None; texts.len()];
+    for line in String::from_utf8(output.stdout).expect("JSON is UTF-8").lines() {
+        let answer: Value = serde_json::from_str(line).expect("JSON");
+        let id: usize = answer["id"].as_str().expect("a string").parse().expect("a number");
+        first[id] = answer["candidates"][0]["text"].as_str().map(str::to_owned);
+    }
+    first
+}
+
+#[test]
+fn everyday_slips_are_mended() {
+    let rows = [
+        ("total = sum(prices\nprint(total)\n", "total = sum(prices)\nprint(total)\n"),
+        ("for row in rows\n    print(row)\n", "for row in rows:\n    print(row)\n"),
+        ("print 'done'\n", "print('done')\n"),
+        ("name = 'Ada\n", "name = 'Ada'\n"),
+        ("if x = 3:\n    y = 4\n", "if x == 3:\n    y = 4\n"),
+        ("values = [1, 2, 3\n", "values = [1, 2, 3]\n"),
+    ];
+    let found = repair(&rows.map(|(broken, _)| broken));
+    for ((broken, fixed), found) in rows.iter().zip(found) {
+        assert_eq!(found.as_deref(), Some(*fixed), "{broken}");
+    }
+}
+
+#[test]
+fn good_code_gets_no_answer_and_the_same_text_the_same_answer() {
+    let texts = ["x = 1\n", "def f(x:\n    return x\n", "def f(x:\n    return x\n"];
+    let found = repair(&texts);
+    assert_eq!(found[0], None);
+    assert!(found[1].is_some());
+    assert_eq!(found[1], found[2]);
+}
