@@ -36,11 +36,11 @@ struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  lastmile check                  what does not parse below this folder, and where
-  lastmile fix src                show repairs as diffs; change nothing
-  lastmile fix --diff | git apply apply them all through git
-  lastmile fix --write            write those that are safe
-  lastmile explain broken.py      how the repair was found, step by step
+  lastmile check                    what does not parse below this folder, and where
+  lastmile fix src                  show repairs as diffs; change nothing
+  lastmile fix --diff | git apply   apply them all through git
+  lastmile fix --write              write those that are safe
+  lastmile explain broken.py        how the repair was found, step by step
 
 Exit codes: 0 nothing left to fix, 1 faults remain, 2 lastmile itself failed.";
 
