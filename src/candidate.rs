@@ -42,7 +42,7 @@ pub struct Candidate {
 const TRIES: usize = 4;
 
 /// Combines the choices of all windows, best sum of scores first, into at most about
-/// [`TRIES`] × `k` texts that differ from `text` and from each other.
+/// four times `k` texts that differ from `text` and from each other.
 ///
 /// Each list is ordered best first and not empty.
 pub fn combine(text: &str, windows: &[Vec<Choice>], k: usize) -> Vec<Candidate> {
