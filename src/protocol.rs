@@ -59,7 +59,7 @@ pub struct Response {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Proposal {
     pub text: String,
-    /// Sum of the log-odds of its edits: higher is likelier; 0 is as likely as not.
+    /// Logarithm of the probability of the path to it: 0 at most, higher is likelier.
     pub score: f64,
     /// How many sampled chains ended here.
     #[serde(default)]
@@ -73,7 +73,7 @@ pub struct Proposal {
 pub struct Step {
     /// What was done, such as "insert `)` on line 3".
     pub edit: String,
-    /// Log-odds of the edit against leaving the place alone.
+    /// Logarithm of the probability of the edit, as seen from the state before it.
     pub rate: f64,
     /// Expected number of edits still to come, as the network was told; 0 when it was not.
     pub noise: f64,

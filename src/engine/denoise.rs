@@ -44,24 +44,26 @@ pub struct SearchLimits {
     pub n_paired: usize,
     /// Chains that are sampled when the search finds nothing.
     pub n_chains: usize,
-    /// Log-odds that each edit costs beyond what the network says.
-    pub edit_cost: f64,
+    /// Weight of the network's opinion that nothing is left to edit in an answer.
+    pub finish: f64,
 }
 
 impl Default for SearchLimits {
     fn default() -> Self {
-        Self { batch: 6, n_batches: 12, n_single: 96, n_paired: 24, n_chains: 12, edit_cost: 0.0 }
+        Self { batch: 6, n_batches: 12, n_single: 96, n_paired: 24, n_chains: 12, finish: 0.5 }
     }
 }
 
-/// An edit the network proposes, with its log-odds against leaving the place alone.
+/// An edit the network proposes, with the logarithm of its probability.
+///
+/// Log-odds would reward a path for mending what it broke itself; probabilities never do.
 #[derive(Clone, Debug)]
 struct Move {
     event: Event,
-    odds: f64,
+    chance: f64,
 }
 
-/// A state on the way, with the sum of the log-odds that led to it.
+/// A state on the way, with the logarithm of the probability of the path to it.
 struct Node {
     score: f64,
     text: String,
@@ -119,6 +121,7 @@ impl Denoiser {
         if search.goals.is_empty() && Instant::now() < deadline {
             votes = tch::no_grad(|| self.sample(&frame, &state, request.seed, deadline));
         }
+        tch::no_grad(|| self.finish(&frame, &mut search));
         Ok(self.proposals(&frame, request, search, votes))
     }
 
@@ -137,7 +140,7 @@ impl Denoiser {
                     if search.n_judged % 64 == 63 && Instant::now() >= deadline {
                         return;
                     }
-                    search.visit(idx, state, leap, frame, self.limits.edit_cost);
+                    search.visit(idx, state, leap, frame);
                 }
             }
         }
@@ -146,9 +149,9 @@ impl Denoiser {
     /// Sets of moves to take at once: each alone, pairs, and all that are likelier than not.
     fn leaps(&self, moves: &[Move]) -> Vec<Vec<Move>> {
         let mut leaps: Vec<Vec<Move>> = Vec::new();
-        for least in [0.0, -1.5] {
+        for least in [0.5f64.ln(), 0.2f64.ln()] {
             let mut sure: Vec<Move> = Vec::new();
-            for one in moves.iter().filter(|one| one.odds > least) {
+            for one in moves.iter().filter(|one| one.chance > least) {
                 if !sure.iter().any(|other| clash(other, one)) {
                     sure.push(one.clone());
                 }
@@ -190,10 +193,10 @@ impl Denoiser {
             let gap = |at: usize, which: usize| f64::from(gaps[(row * width + at) * 2 + which]);
             let n = state.len();
             for at in 1..n {
-                moves[row].push(Move { event: Event::Delete { at }, odds: op(at, 1) - op(at, 0) });
+                moves[row].push(Move { event: Event::Delete { at }, chance: op(at, 1) });
             }
-            substitutes.extend(best_sites((0..n).map(|at| (at, op(at, 2) - op(at, 0))), row));
-            inserts.extend(best_sites((1..=n).map(|at| (at, gap(at, 1) - gap(at, 0))), row));
+            substitutes.extend(best_sites((0..n).map(|at| (at, op(at, 2))), row));
+            inserts.extend(best_sites((1..=n).map(|at| (at, gap(at, 1))), row));
         }
         for (sites, is_insert) in [(substitutes, false), (inserts, true)] {
             if sites.is_empty() {
@@ -206,7 +209,7 @@ impl Denoiser {
             let logits = self.net.write(&odds, &batch, &column(|site| site.0), &column(|site| site.1), is_insert);
             let (top, which) = logits.log_softmax(-1, Kind::Float).topk(CONTENTS as i64, -1, true, true);
             let (top, which) = (floats(&top), integers(&which));
-            for (nth, (row, at, site_odds)) in sites.iter().enumerate() {
+            for (nth, (row, at, site_chance)) in sites.iter().enumerate() {
                 let state = &states[*row];
                 let mut texts: HashMap<String, f64> = HashMap::new();
                 for slot in nth * CONTENTS..(nth + 1) * CONTENTS {
@@ -222,15 +225,55 @@ impl Denoiser {
                 }
                 moves[*row].extend(texts.into_iter().map(|(text, chance)| {
                     let event = if is_insert { Event::Insert { at: *at, text } } else { Event::Substitute { at: *at, text } };
-                    Move { event, odds: site_odds + chance.ln() }
+                    Move { event, chance: site_chance + chance.ln() }
                 }));
             }
         }
         for moves in &mut moves {
-            moves.sort_by(|a, b| b.odds.total_cmp(&a.odds).then_with(|| a.event.cmp(&b.event)));
+            moves.sort_by(|a, b| b.chance.total_cmp(&a.chance).then_with(|| a.event.cmp(&b.event)));
             moves.truncate(self.limits.n_single.max(64));
         }
         moves
+    }
+
+    /// Adds to the score of the best answers how sure the network is that nothing is left to edit.
+    fn finish(&self, frame: &Frame, search: &mut Search) {
+        let mut best: Vec<(String, f64)> =
+            search.goals.iter().map(|(text, goal)| (text.clone(), goal.score)).collect();
+        best.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        let fits = |text: &State| text.len() + 1 < usize::try_from(self.net.config.max_len).unwrap_or(0);
+        let states: Vec<State> = best
+            .into_iter()
+            .take(FINISHED)
+            .map(|(text, _)| State::new(text, self.language.style()))
+            .filter(fits)
+            .collect();
+        if states.is_empty() || self.limits.finish == 0.0 {
+            return;
+        }
+        let inputs: Vec<Input> =
+            states.iter().map(|state| Input::new(&self.tokens, state, &frame.faults(&state.text))).collect();
+        let batch = collate(&inputs.iter().collect::<Vec<_>>(), self.net.weights()[0].device());
+        let odds = self.net.forward(&batch);
+        let quiet = |logits: &Tensor| logits.log_softmax(-1, Kind::Float).select(-1, 0) * &batch.valid;
+        let (keep, nothing) = (quiet(&odds.ops), quiet(&odds.inserts));
+        // The gap before the first lexeme is no place for an insertion.
+        let nothing = nothing.narrow(1, 1, nothing.size()[1] - 1).sum_dim_intlist([1i64].as_slice(), false, Kind::Float);
+        let done = floats(&(keep.sum_dim_intlist([1i64].as_slice(), false, Kind::Float) + nothing));
+        let mut scored: HashSet<String> = HashSet::new();
+        let mut least = f64::INFINITY;
+        for (state, done) in states.into_iter().zip(done) {
+            if let Some(goal) = search.goals.get_mut(&state.text) {
+                goal.score += self.limits.finish * f64::from(done);
+                least = least.min(goal.score);
+            }
+            scored.insert(state.text);
+        }
+        for (text, goal) in &mut search.goals {
+            if !scored.contains(text) {
+                goal.score = goal.score.min(least) - 1.0;
+            }
+        }
     }
 
     /// Chains at several noise levels; how many ended in each accepted text.
@@ -301,6 +344,8 @@ const CONTENTS: usize = 16;
 /// Places to write in a state.
 const SITES: usize = 16;
 const CHAIN_STEPS: usize = 8;
+/// Answers that are looked at once more.
+const FINISHED: usize = 16;
 /// Puts sampled answers behind found ones.
 const SAMPLED_COST: f64 = 12.0;
 
@@ -321,8 +366,7 @@ fn clash(a: &Move, b: &Move) -> bool {
 fn leap(moves: &[Move], rng: &mut ChaCha8Rng) -> Vec<Event> {
     let mut taken: Vec<Move> = Vec::new();
     for one in moves {
-        let chance = 1.0 / (1.0 + (-one.odds).exp());
-        if rng.random_bool(chance.clamp(0.0, 1.0)) && !taken.iter().any(|other| clash(other, one)) {
+        if rng.random_bool(one.chance.exp().clamp(0.0, 1.0)) && !taken.iter().any(|other| clash(other, one)) {
             taken.push(one.clone());
         }
     }
@@ -389,8 +433,8 @@ impl Search {
     }
 
     /// Judges the state after `moves`: a goal is kept, anything else stays open.
-    fn visit(&mut self, parent: usize, state: &State, moves: Vec<Move>, frame: &Frame, edit_cost: f64) {
-        let score = self.nodes[parent].score + moves.iter().map(|one| one.odds - edit_cost).sum::<f64>();
+    fn visit(&mut self, parent: usize, state: &State, moves: Vec<Move>, frame: &Frame) {
+        let score = self.nodes[parent].score + moves.iter().map(|one| one.chance).sum::<f64>();
         let depth = self.nodes[parent].depth + moves.len();
         if score < LEAST_SCORE || depth > DEEPEST {
             return;
@@ -429,16 +473,16 @@ impl Search {
             let state = State::new(self.nodes[idx].text.clone(), language.style());
             let text = state.apply(&moves.iter().map(|one| one.event.clone()).collect::<Vec<_>>());
             for one in moves {
-                steps.push(Step { edit: describe(&state, &one.event), rate: one.odds, noise: 0.0, text: text.clone() });
+                steps.push(Step { edit: describe(&state, &one.event), rate: one.chance, noise: 0.0, text: text.clone() });
             }
         }
         steps
     }
 }
 
-/// Log-odds behind the best goal at which a state is not worth reading.
-const FAR: f64 = 14.0;
-const LEAST_SCORE: f64 = -30.0;
+/// How far behind the best goal a state is not worth reading, and a path not worth keeping.
+const FAR: f64 = 9.0;
+const LEAST_SCORE: f64 = -25.0;
 const DEEPEST: usize = 40;
 
 /// "insert `)` on line 3"

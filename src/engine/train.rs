@@ -428,7 +428,8 @@ pub fn preview(config: &TrainConfig, paths: &Paths, n: usize, out: &mut dyn Writ
         shown += 1;
         *sizes.entry(damaged.events.len().min(20)).or_default() += 1;
         if shown <= 60 {
-            writeln!(out, "==== {:?}\n{}\n---- {}", damaged.events, damaged.state.text, damaged.faults[0].message)?;
+            let message = damaged.faults.first().map_or("parses", |fault| fault.message.as_str());
+            writeln!(out, "==== {:?}\n{}\n---- {message}", damaged.events, damaged.state.text)?;
         }
     }
     let mut sizes: Vec<_> = sizes.into_iter().collect();
