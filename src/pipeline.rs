@@ -79,7 +79,7 @@ fn repair_windows(
     let mut n_returns = 0;
     let mut first_reason = None;
     loop {
-        let faults = ask.language.faults(&current, Dialect::default());
+        let faults = ask.language.flaws(&current, ask.dialect);
         if faults.is_empty() {
             return Ok(Ok(windows.into_iter().map(|(_, choices)| choices).collect()));
         }
@@ -184,7 +184,7 @@ fn propose(
                 steps: proposal.steps,
             }),
         })
-        .filter(|choice| brings_further(text, faults, window, choice, ask.language))
+        .filter(|choice| brings_further(text, faults, window, choice, ask))
         .collect();
     choices.sort_by(|x, y| y.score.total_cmp(&x.score));
     Ok((choices, response.refused))
@@ -197,10 +197,10 @@ fn brings_further(
     faults: &[Fault],
     window: &Window,
     choice: &Choice,
-    language: &dyn Language,
+    ask: &Ask,
 ) -> bool {
     let Some(after) = choice.edit.apply(text) else { return false };
-    let left = language.faults(&after, Dialect::default());
+    let left = ask.language.flaws(&after, ask.dialect);
     // Both as places in the text before, where what follows the window has not moved.
     let frontier = window.span.end.max(faults[0].span.start + 1) + after.len();
     left.first().is_none_or(|fault| fault.span.start + text.len() >= frontier && left.len() <= faults.len())

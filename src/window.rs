@@ -12,7 +12,7 @@ const FILLED: usize = 200;
 /// A line with more lexemes than this is not given to the model.
 const LONGEST_LINE: usize = 512;
 /// The judge of the engine reads the whole text up to this many bytes.
-const WHOLE_REGION: usize = 16 * 1024;
+const WHOLE_REGION: usize = 6 * 1024;
 
 /// What the engine may change, and what its judge reads.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -66,12 +66,15 @@ struct TrainArgs {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    match run(args.command) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
+    // Parsers call themselves for every level of nesting.
+    let work = std::thread::Builder::new().stack_size(lastmile::diagnose::STACK).spawn(|| run(args.command));
+    match work.map(std::thread::JoinHandle::join) {
+        Ok(Ok(Ok(()))) => ExitCode::SUCCESS,
+        Ok(Ok(Err(error))) => {
             anstream::eprintln!("error: {error:#}");
             ExitCode::from(2)
         }
+        Ok(Err(_)) | Err(_) => ExitCode::from(2),
     }
 }
 

@@ -86,7 +86,7 @@ impl Frame<'_> {
         let whole = [self.before, window, self.after].concat();
         let start = self.before.len();
         let end = start + window.len();
-        let mut faults = self.language.faults(&whole, self.dialect);
+        let mut faults = self.language.flaws(&whole, self.dialect);
         let last = if self.after.is_empty() { usize::MAX } else { end };
         faults.retain(|fault| fault.span.start <= last);
         for fault in &mut faults {
@@ -136,7 +136,7 @@ impl Denoiser {
             let faults: Vec<Vec<Fault>> = states.iter().map(|state| frame.faults(&state.text)).collect();
             let moves = self.moves(&states, &faults, &vec![0; states.len()]);
             for ((idx, state), moves) in batch.into_iter().zip(&states).zip(moves) {
-                for leap in self.leaps(&moves) {
+                for leap in self.leaps(&moves, frame.before.len() + frame.after.len()) {
                     if search.n_judged % 64 == 63 && Instant::now() >= deadline {
                         return;
                     }
@@ -146,8 +146,10 @@ impl Denoiser {
         }
     }
 
-    /// Sets of moves to take at once: each alone, pairs, and all that are likelier than not.
-    fn leaps(&self, moves: &[Move]) -> Vec<Vec<Move>> {
+    /// Sets of moves to take at once: each alone, pairs, and all that are likelier than not. Where
+    /// the judge has much to read, fewer are tried.
+    fn leaps(&self, moves: &[Move], n_bytes: usize) -> Vec<Vec<Move>> {
+        let share = |n: usize| (n * CHEAP_BYTES / n_bytes.max(CHEAP_BYTES)).max(12).min(n);
         let mut leaps: Vec<Vec<Move>> = Vec::new();
         for least in [0.5f64.ln(), 0.2f64.ln()] {
             let mut sure: Vec<Move> = Vec::new();
@@ -160,8 +162,8 @@ impl Denoiser {
                 leaps.push(sure);
             }
         }
-        leaps.extend(moves.iter().take(self.limits.n_single).map(|one| vec![one.clone()]));
-        let paired = &moves[..moves.len().min(self.limits.n_paired)];
+        leaps.extend(moves.iter().take(share(self.limits.n_single)).map(|one| vec![one.clone()]));
+        let paired = &moves[..moves.len().min(share(self.limits.n_paired))];
         for (nth, first) in paired.iter().enumerate() {
             for second in &paired[nth + 1..] {
                 if !clash(first, second) {
@@ -341,6 +343,8 @@ impl Denoiser {
 
 /// Lexemes looked at for each place to write.
 const CONTENTS: usize = 16;
+/// Text around the window that is parsed in no time.
+const CHEAP_BYTES: usize = 2048;
 /// Places to write in a state.
 const SITES: usize = 16;
 const CHAIN_STEPS: usize = 8;

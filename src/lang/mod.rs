@@ -39,6 +39,12 @@ pub trait Language: Sync {
     /// Where `text` breaks the rules of the language, in order; empty when it is fine.
     fn faults(&self, text: &str, dialect: Dialect) -> Vec<Fault>;
 
+    /// What a repair of a broken text may not leave behind: its faults, and what only looks fine
+    /// because a newer version of the language gave an old mistake a meaning.
+    fn flaws(&self, text: &str, dialect: Dialect) -> Vec<Fault> {
+        self.faults(text, dialect)
+    }
+
     /// Whether `after`, a repair of `before`, is fine and asks for no newer language version than
     /// `before` did.
     fn accepts(&self, before: &str, after: &str, dialect: Dialect) -> bool;

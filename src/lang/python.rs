@@ -3,7 +3,10 @@
 use std::path::Path;
 
 use ruff_python_ast::PythonVersion;
-use ruff_python_parser::{Mode, ParseErrorType, ParseOptions, Parsed, parse_unchecked};
+use ruff_python_parser::{
+    Mode, ParseErrorType, ParseOptions, Parsed, UnsupportedSyntaxError, UnsupportedSyntaxErrorKind,
+    parse_unchecked,
+};
 
 use super::{Dialect, Fault, Language};
 use crate::lexeme::LexStyle;
@@ -54,20 +57,45 @@ impl Language for Python {
             .collect()
     }
 
+    fn flaws(&self, text: &str, dialect: Dialect) -> Vec<Fault> {
+        let mut flaws = self.faults(text, dialect);
+        if flaws.is_empty() && text.contains("except") {
+            // Python 2's `except A, e:` parses since 3.14 and means something else.
+            let bom = text.len() - text.trim_start_matches('\u{feff}').len();
+            let target = dialect.target.map_or(BEFORE_BARE_EXCEPT, |_| version(dialect));
+            let parsed = parse(&text[bom..], target);
+            let bare = |error: &&UnsupportedSyntaxError| {
+                error.kind == UnsupportedSyntaxErrorKind::UnparenthesizedExceptionTypes
+            };
+            flaws.extend(parsed.unsupported_syntax_errors().iter().filter(bare).map(|error| Fault {
+                span: clamp(text, error.range.start().to_usize() + bom..error.range.end().to_usize() + bom),
+                message: "multiple exception types must be parenthesized".to_owned(),
+                code: 42,
+            }));
+        }
+        flaws
+    }
+
     fn accepts(&self, before: &str, after: &str, dialect: Dialect) -> bool {
-        let target = dialect.target.map_or(OLDEST, |_| version(dialect));
-        let parsed = parse(after.trim_start_matches('\u{feff}'), target);
-        if !parsed.errors().is_empty() {
+        if !self.flaws(after, dialect).is_empty() {
             return false;
         }
-        let newer = parsed.unsupported_syntax_errors().len();
-        newer == 0 || newer <= parse(before.trim_start_matches('\u{feff}'), target).unsupported_syntax_errors().len()
+        let target = dialect.target.map_or(OLDEST, |_| version(dialect));
+        let newer = |text: &str| {
+            let parsed = parse(text.trim_start_matches('\u{feff}'), target);
+            parsed.unsupported_syntax_errors().len()
+        };
+        let left = newer(after);
+        left == 0 || left <= newer(before)
     }
 
     fn style(&self) -> &'static LexStyle {
         &STYLE
     }
 }
+
+/// The last version that refuses `except A, e:`.
+const BEFORE_BARE_EXCEPT: PythonVersion = PythonVersion { major: 3, minor: 13 };
 
 /// A repair may not need a newer Python than this one, unless the file or its project already does.
 const OLDEST: PythonVersion = PythonVersion { major: 3, minor: 8 };
