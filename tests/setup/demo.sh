@@ -21,7 +21,9 @@ show() {
 }
 
 echo "In a copy of tests/demo:"
+show fix .
+echo
+echo "\$ lastmile fix --write --unsafe ."
+show fix --write --unsafe . >/dev/null
 show check .
-show fix --diff .
-show fix --write --unsafe .
 printf '\nTo repair files of your own: %s fix --diff PATH\n' "$lastmile"
