@@ -81,9 +81,7 @@ pub fn canonical<'t>(text: &'t str, lexemes: &[Lexeme], idx: usize) -> std::borr
     if lexeme.kind != Kind::Newline {
         return raw.into();
     }
-    let blank = lexemes.get(idx + 1).is_none_or(|next| {
-        next.kind == Kind::Newline || next.span.is_empty()
-    });
+    let blank = lexemes.get(idx + 1).is_none_or(|next| next.kind == Kind::Newline || next.span.is_empty());
     if blank {
         return "\n".into();
     }
@@ -107,8 +105,8 @@ fn next(rest: &str, style: &LexStyle) -> (Kind, usize) {
         let triple = style.triple_quotes && second == Some(first) && chars.next() == Some(first);
         return (Kind::Quote, if triple { 3 * first.len_utf8() } else { first.len_utf8() });
     }
-    let opens_word = is_word_start(first)
-        || (style.sigils.contains(first) && second.is_some_and(is_word_start));
+    let opens_word =
+        is_word_start(first) || (style.sigils.contains(first) && second.is_some_and(is_word_start));
     if opens_word {
         return (Kind::Word, word_len(rest, style));
     }
@@ -222,7 +220,10 @@ pub fn hints(text: &str, lexemes: &[Lexeme], style: &LexStyle) -> Vec<Hint> {
             hints[idx].zone = Zone::Text;
             if raw == open_quote {
                 quote = None;
-            } else if open_quote.chars().count() == 1 && lexeme.kind == Kind::Quote && raw.starts_with(open_quote) {
+            } else if open_quote.chars().count() == 1
+                && lexeme.kind == Kind::Quote
+                && raw.starts_with(open_quote)
+            {
                 // A triple mark closes a plain string and opens another, as `'a'''` does.
                 quote = None;
             }
@@ -305,7 +306,7 @@ mod tests {
 
     #[test]
     fn quotes_and_escapes() {
-        check(r#"'it\'s'"#, &["'", "it", r"\'", "s", "'"]);
+        check(r"'it\'s'", &["'", "it", r"\'", "s", "'"]);
         check(r#""""a""#, &[r#"""""#, "a", r#"""#]);
     }
 

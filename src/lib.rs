@@ -37,7 +37,3 @@ pub mod io;
 
 #[expect(clippy::disallowed_methods, reason = "plugs the world into the core")]
 pub mod cli;
-
-#[cfg(feature = "engine")]
-#[expect(clippy::disallowed_methods, reason = "reads corpora, writes runs and weights")]
-pub mod engine;

@@ -192,13 +192,7 @@ fn propose(
 
 /// Whether a choice leaves no fault, or only faults beyond its window and beyond the first there was,
 /// and no more than there were.
-fn brings_further(
-    text: &str,
-    faults: &[Fault],
-    window: &Window,
-    choice: &Choice,
-    ask: &Ask,
-) -> bool {
+fn brings_further(text: &str, faults: &[Fault], window: &Window, choice: &Choice, ask: &Ask) -> bool {
     let Some(after) = choice.edit.apply(text) else { return false };
     let left = ask.language.flaws(&after, ask.dialect);
     // Both as places in the text before, where what follows the window has not moved.

@@ -13,9 +13,17 @@ use crate::lexeme::{Hint, Kind, LexStyle, Lexeme, Zone, canonical, hints, lex};
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Event {
     /// Puts `text` before the lexeme at `at`, which may be one past the last.
-    Insert { at: usize, text: String },
-    Delete { at: usize },
-    Substitute { at: usize, text: String },
+    Insert {
+        at: usize,
+        text: String,
+    },
+    Delete {
+        at: usize,
+    },
+    Substitute {
+        at: usize,
+        text: String,
+    },
 }
 
 impl Event {
@@ -149,7 +157,14 @@ struct Writer<'s> {
 
 impl<'s> Writer<'s> {
     fn new(state: &'s State) -> Self {
-        Self { state, hints: None, text: String::with_capacity(state.text.len() + 16), last: None, dropped: None, after_fresh: None }
+        Self {
+            state,
+            hints: None,
+            text: String::with_capacity(state.text.len() + 16),
+            last: None,
+            dropped: None,
+            after_fresh: None,
+        }
     }
 
     fn blanks(&self, idx: usize) -> &'s str {
@@ -173,7 +188,11 @@ impl<'s> Writer<'s> {
             _ => blanks,
         };
         let blanks = if untouched { blanks } else { self.separate(kind, blanks) };
-        let blanks = if was_dropped && blanks.is_empty() && kind == Kind::Quote { self.separate(Kind::Word, blanks) } else { blanks };
+        let blanks = if was_dropped && blanks.is_empty() && kind == Kind::Quote {
+            self.separate(Kind::Word, blanks)
+        } else {
+            blanks
+        };
         self.text.push_str(blanks);
         self.text.push_str(raw);
         self.last = Some((kind, raw.to_owned()));
@@ -191,12 +210,19 @@ impl<'s> Writer<'s> {
             Some(_) => (self.blanks(idx), self.after_fresh),
             None => self.around(idx, text, kind),
         };
-        let before = if self.after_newline() || kind == Kind::Newline { "" } else { self.separate(kind, before) };
+        let before =
+            if self.after_newline() || kind == Kind::Newline { "" } else { self.separate(kind, before) };
         self.text.push_str(before);
         self.dropped = None;
         if kind == Kind::Newline {
             let first = self.text.is_empty() && replaced == Some(0);
-            self.text.push_str(if first { "" } else if self.state.crlf { "\r\n" } else { "\n" });
+            self.text.push_str(if first {
+                ""
+            } else if self.state.crlf {
+                "\r\n"
+            } else {
+                "\n"
+            });
             if text.len() > 1 || replaced.is_some() || !self.state.margin.is_empty() {
                 self.text.push_str(&self.state.margin);
             }
@@ -205,7 +231,8 @@ impl<'s> Writer<'s> {
         } else {
             self.text.push_str(text);
             // A substitute leaves the blanks after it alone, unless words would touch.
-            self.after_fresh = if replaced.is_some() { after.filter(|blanks| !blanks.is_empty()) } else { after };
+            self.after_fresh =
+                if replaced.is_some() { after.filter(|blanks| !blanks.is_empty()) } else { after };
             if replaced.is_some() && self.after_fresh.is_none() {
                 self.dropped = Some("");
             }
@@ -226,24 +253,45 @@ impl<'s> Writer<'s> {
                 let state = self.state;
                 let zones = self.hints.get_or_insert_with(|| state.hints());
                 let inside = zones.get(idx).is_some_and(|hint| hint.zone == Zone::Text)
-                    && idx > 0 && zones[idx - 1].zone == Zone::Text;
+                    && idx > 0
+                    && zones[idx - 1].zone == Zone::Text;
                 if inside || last_kind == Kind::Quote || idx == self.state.len() {
                     ("", None)
                 } else {
                     (if gap.is_empty() && last == "," { space } else { gap }, Some(""))
                 }
             }
-            Kind::Word | Kind::Number => (if opens { "" } else if gap.is_empty() { space } else { gap }, Some(" ")),
+            Kind::Word | Kind::Number => (
+                if opens {
+                    ""
+                } else if gap.is_empty() {
+                    space
+                } else {
+                    gap
+                },
+                Some(" "),
+            ),
             _ => match text {
                 "(" | "[" | "{" => {
                     let calls = matches!(last_kind, Kind::Word) || matches!(last, ")" | "]");
-                    (if calls || opens { "" } else if gap.is_empty() { space } else { gap }, Some(""))
+                    (
+                        if calls || opens {
+                            ""
+                        } else if gap.is_empty() {
+                            space
+                        } else {
+                            gap
+                        },
+                        Some(""),
+                    )
                 }
                 "." => ("", Some("")),
                 ")" | "]" | "}" => ("", None),
                 "," | ":" | ";" => ("", Some(space).filter(|space| !space.is_empty())),
                 "#" => (if self.after_newline() { "" } else { "  " }, Some(" ")),
-                "-" | "+" | "*" | "**" | "~" | "@" | "!" | "$" if opens || last == "," || self.after_newline() => {
+                "-" | "+" | "*" | "**" | "~" | "@" | "!" | "$"
+                    if opens || last == "," || self.after_newline() =>
+                {
                     (if last == "," { space } else { "" }, Some(""))
                 }
                 _ => (space, if airy { Some(" ") } else { None }),
@@ -261,7 +309,10 @@ impl<'s> Writer<'s> {
 
 /// Lexemes that stand right after the one before them.
 fn hugs_left(raw: &str) -> bool {
-    raw.is_empty() || matches!(raw, ")" | "]" | "}" | "," | ":" | ";" | "." | "(" | "[") || raw.starts_with('\n') || raw.starts_with('\r')
+    raw.is_empty()
+        || matches!(raw, ")" | "]" | "}" | "," | ":" | ";" | "." | "(" | "[")
+        || raw.starts_with('\n')
+        || raw.starts_with('\r')
 }
 
 /// The kind of a lexeme that stands alone.
@@ -303,7 +354,8 @@ pub fn align(before: &State, after: &State, limit: usize) -> Option<Vec<Event>> 
     let (mut x, mut y) = (xs.len(), ys.len());
     while x > 0 || y > 0 {
         let here = cost[x * width + y];
-        if x > 0 && y > 0 && here == cost[(x - 1) * width + y - 1] + substitution_cost(&xs[x - 1], &ys[y - 1]) {
+        if x > 0 && y > 0 && here == cost[(x - 1) * width + y - 1] + substitution_cost(&xs[x - 1], &ys[y - 1])
+        {
             (x, y) = (x - 1, y - 1);
             if xs[x] != ys[y] {
                 events.push(Event::Substitute { at: front + x, text: ys[y].to_string() });

@@ -1,14 +1,21 @@
 //! `lastmile-engine`: the half of lastmile that loads libtorch.
 
+#![expect(clippy::disallowed_methods, reason = "the program reads its configuration")]
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
-use lastmile::engine::denoise::SearchLimits;
-use lastmile::engine::serve::Server;
-use lastmile::engine::train::{Paths, TrainConfig, preview, train};
+use engine::denoise::SearchLimits;
+use engine::serve::Server;
+use engine::train::{Paths, TrainConfig, preview, train};
+use lastmile::{lang, lexeme, protocol, state};
 use tch::Device;
+
+// A module of this program and not of the library, so that nothing else links libtorch.
+#[path = "../engine/mod.rs"]
+mod engine;
 
 #[derive(Parser)]
 #[command(version, about = "The diffusion engine of lastmile")]
@@ -101,11 +108,14 @@ fn run(command: Command) -> Result<()> {
 }
 
 fn read(args: &TrainArgs) -> Result<(TrainConfig, Paths)> {
-    let text = std::fs::read_to_string(&args.config).with_context(|| format!("reading `{}`", args.config.display()))?;
-    let mut table: toml::Table = toml::from_str(&text).with_context(|| format!("`{}`", args.config.display()))?;
+    let text = std::fs::read_to_string(&args.config)
+        .with_context(|| format!("reading `{}`", args.config.display()))?;
+    let mut table: toml::Table =
+        toml::from_str(&text).with_context(|| format!("`{}`", args.config.display()))?;
     for pair in &args.set {
         let (key, value) = pair.split_once('=').with_context(|| format!("`{pair}` is not KEY=VALUE"))?;
-        let value: toml::Table = toml::from_str(&format!("v = {value}")).with_context(|| format!("`{value}`"))?;
+        let value: toml::Table =
+            toml::from_str(&format!("v = {value}")).with_context(|| format!("`{value}`"))?;
         table.insert(key.to_owned(), value["v"].clone());
     }
     let config = table.try_into().with_context(|| format!("`{}`", args.config.display()))?;
@@ -124,7 +134,10 @@ fn device(name: &str) -> Result<Device> {
         "auto" => Ok(Device::cuda_if_available()),
         "cpu" => Ok(Device::Cpu),
         other => {
-            let n = other.strip_prefix("cuda:").and_then(|n| n.parse().ok()).with_context(|| format!("`{other}` is not auto, cpu or cuda:N"))?;
+            let n = other
+                .strip_prefix("cuda:")
+                .and_then(|n| n.parse().ok())
+                .with_context(|| format!("`{other}` is not auto, cpu or cuda:N"))?;
             Ok(Device::Cuda(n))
         }
     }

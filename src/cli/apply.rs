@@ -30,7 +30,10 @@ pub(super) struct ApplyArgs {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Plan {
     /// The file holds `disk` and would hold `merged`; nothing else is lost.
-    Write { disk: Vec<u8>, merged: Vec<u8> },
+    Write {
+        disk: Vec<u8>,
+        merged: Vec<u8>,
+    },
     Written,
     /// The file holds the repair already.
     There,
@@ -54,7 +57,11 @@ pub(super) fn apply(args: &ApplyArgs) -> Result<ExitStatus> {
         saved.retain(|patch| wanted.contains(patch));
     }
     if saved.is_empty() {
-        note(if args.paths.is_empty() { "no suggestion is saved\n" } else { "no suggestion is saved for that\n" });
+        note(if args.paths.is_empty() {
+            "no suggestion is saved\n"
+        } else {
+            "no suggestion is saved for that\n"
+        });
     }
     let mut status = ExitStatus::Clean;
     for patch in saved {
@@ -125,7 +132,9 @@ pub(super) fn plan(repo: &Repo, change: &Change) -> Result<Plan> {
             return Ok(Plan::Guarded);
         }
         Ok(_) => fs::read(&file).with_context(failed)?,
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(Plan::Missing),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(Plan::Missing);
+        }
         Err(error) => return Err(error).with_context(failed),
     };
     let Some(n_faults) = n_faults(&change.path, &disk) else { return Ok(Plan::Guarded) };
@@ -202,7 +211,8 @@ fn shell_word(path: &Path) -> String {
         Some(text) if !text.contains(char::is_control) => format!("'{}'", text.replace('\'', r"'\''")),
         _ => {
             let bytes = path.as_os_str().as_encoded_bytes().iter();
-            let escaped: String = bytes.flat_map(|byte| std::ascii::escape_default(*byte)).map(char::from).collect();
+            let escaped: String =
+                bytes.flat_map(|byte| std::ascii::escape_default(*byte)).map(char::from).collect();
             format!("$'{escaped}'")
         }
     }

@@ -91,7 +91,14 @@ pub(super) fn hook(args: &HookArgs, session: &mut Session) -> Result<ExitStatus>
     forget_suggestions(&repo, &looks);
     let n_checked = looks.iter().filter(|look| matches!(look, Look::Healthy(_) | Look::Faulty(_))).count();
     let is_quiet = looks.iter().all(|look| matches!(look, Look::Healthy(_) | Look::LeftAlone(..)));
-    let mut run = Run { repo: &repo, session, args, hints: Hints::default(), engine_error: None, started: Instant::now() };
+    let mut run = Run {
+        repo: &repo,
+        session,
+        args,
+        hints: Hints::default(),
+        engine_error: None,
+        started: Instant::now(),
+    };
     let mut telling = Telling::new(Format::Human, n_checked);
     for look in looks {
         match look {
@@ -112,12 +119,19 @@ pub(super) fn hook(args: &HookArgs, session: &mut Session) -> Result<ExitStatus>
 }
 
 /// Reads and judges what is staged, in order; what is none of ours is left out.
-fn look_at_all(repo: &Repo, staged: Vec<Staged>, args: &PreCommitArgs, session: &Session) -> Result<Vec<Look>> {
+fn look_at_all(
+    repo: &Repo,
+    staged: Vec<Staged>,
+    args: &PreCommitArgs,
+    session: &Session,
+) -> Result<Vec<Look>> {
     let limit_kib = session.config.files.max_kib;
     let excludes = files::excludes(&session.root(), &session.config.files.exclude)?;
     let is_excluded = |path: &Path| {
         let path = repo.root().join(path);
-        !excludes.is_empty() && path.starts_with(session.root()) && excludes.matched_path_or_any_parents(path, false).is_ignore()
+        !excludes.is_empty()
+            && path.starts_with(session.root())
+            && excludes.matched_path_or_any_parents(path, false).is_ignore()
     };
     let mut looks = Vec::new();
     let ours = staged.into_iter().filter(|staged| may_be_ours(&staged.path) && !is_excluded(&staged.path));
@@ -174,7 +188,11 @@ fn judge(path: PathBuf, bytes: Vec<u8>) -> Option<Look> {
         Err(skip) => return Some(Look::LeftAlone(path, skip.to_string())),
     };
     let diagnosis = diagnose(&file.text, file.language);
-    Some(if diagnosis.faults.is_empty() { Look::Healthy(path) } else { Look::Faulty(Faulty { file, bytes, diagnosis }) })
+    Some(if diagnosis.faults.is_empty() {
+        Look::Healthy(path)
+    } else {
+        Look::Faulty(Faulty { file, bytes, diagnosis })
+    })
 }
 
 /// A text that only looks broken because git stores it in another form is left alone.
@@ -223,8 +241,14 @@ struct Run<'a> {
 impl Run<'_> {
     fn repair(&mut self, faulty: Faulty) -> Result<FileReport> {
         let Faulty { file, bytes, diagnosis } = faulty;
-        let Some(left) = Duration::from_millis(self.session.config.hook.budget_ms).checked_sub(self.started.elapsed()) else {
-            return Ok(broken(file, diagnosis, Answer::Nothing("the time for repairs is up (`hook.budget_ms`)".to_owned())));
+        let Some(left) =
+            Duration::from_millis(self.session.config.hook.budget_ms).checked_sub(self.started.elapsed())
+        else {
+            return Ok(broken(
+                file,
+                diagnosis,
+                Answer::Nothing("the time for repairs is up (`hook.budget_ms`)".to_owned()),
+            ));
         };
         let dialect = self.session.dialect(&self.repo.root().join(&file.path), file.language);
         let (mut ask, engine) = self.session.ask(file.language, dialect);
@@ -281,7 +305,12 @@ impl Run<'_> {
             warn(&error.to_string());
             hint(error.hint());
         }
-        let waits = self.hints.on_disk.iter().filter(|(_, _, plan)| matches!(plan, Plan::Write { .. })).collect::<Vec<_>>();
+        let waits = self
+            .hints
+            .on_disk
+            .iter()
+            .filter(|(_, _, plan)| matches!(plan, Plan::Write { .. }))
+            .collect::<Vec<_>>();
         let skip = match env::var_os("PRE_COMMIT") {
             Some(_) => "`SKIP=lastmile git commit`",
             None => "`git commit --no-verify`",
@@ -292,7 +321,10 @@ impl Run<'_> {
                 hint(&format!("run `lastmile apply` to accept it, or {skip} to skip this hook"));
                 hint(&format!("it is saved as a patch, too: `{}`", shell_line(self.repo, &["apply"], patch)));
             }
-            waits => hint(&format!("run `lastmile apply` to accept these {}, or {skip} to skip this hook", waits.len())),
+            waits => hint(&format!(
+                "run `lastmile apply` to accept these {}, or {skip} to skip this hook",
+                waits.len()
+            )),
         }
     }
 }

@@ -122,7 +122,11 @@ pub(super) fn uninstall() -> Result<ExitStatus> {
             bail!(
                 "`{}` was changed after `lastmile install`\nhint: take what runs `{LINE}` out of it yourself{}",
                 hook.display(),
-                if kept.symlink_metadata().is_ok() { format!("; the hook before it is `{}`", kept.display()) } else { String::new() },
+                if kept.symlink_metadata().is_ok() {
+                    format!("; the hook before it is `{}`", kept.display())
+                } else {
+                    String::new()
+                },
             );
         }
         _ if kept.symlink_metadata().is_ok() => {
@@ -214,7 +218,6 @@ fn make_executable(path: &Path) -> std::io::Result<()> {
 fn make_executable(_path: &Path) -> std::io::Result<()> {
     Ok(())
 }
-
 
 fn say(line: &str) -> Result<()> {
     print(&format!("{line}\n"))

@@ -15,9 +15,9 @@ mod check;
 mod doctor;
 mod explain;
 mod fix;
-mod page;
 mod hook;
 mod install;
+mod page;
 mod repair;
 mod session;
 
@@ -91,9 +91,7 @@ enum Command {
     /// Print the settings in force
     Config(doctor::ConfigArgs),
     /// Print completions for a shell
-    Completions {
-        shell: clap_complete::Shell,
-    },
+    Completions { shell: clap_complete::Shell },
 }
 
 /// How a command ended.

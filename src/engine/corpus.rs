@@ -74,7 +74,10 @@ impl Corpus {
     pub fn draw(&self, language: &dyn Language, n_lines: usize, rng: &mut ChaCha8Rng) -> Option<String> {
         let at = rng.random_range(0.0..*self.sums.last()?);
         let text = &self.texts[self.sums.partition_point(|sum| *sum <= at)];
-        let starts: Vec<usize> = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).filter(|at| *at < text.len()).collect();
+        let starts: Vec<usize> = std::iter::once(0)
+            .chain(text.match_indices('\n').map(|(at, _)| at + 1))
+            .filter(|at| *at < text.len())
+            .collect();
         if starts.len() <= n_lines {
             return Some(text.clone());
         }

@@ -44,8 +44,13 @@ const ALIGN_LIMIT: usize = 300;
 impl Source {
     /// One example; `None` when the draw led nowhere, which happens often.
     pub fn draw(&self, rng: &mut ChaCha8Rng) -> Option<Example> {
-        let damaged = if rng.random_bool(self.pairs_share) { self.draw_pair(rng) } else { self.draw_damage(rng) }?;
-        let damaged = if damaged.events.len() > 1 && rng.random_bool(0.25) { self.half_mended(damaged, rng)? } else { damaged };
+        let damaged =
+            if rng.random_bool(self.pairs_share) { self.draw_pair(rng) } else { self.draw_damage(rng) }?;
+        let damaged = if damaged.events.len() > 1 && rng.random_bool(0.25) {
+            self.half_mended(damaged, rng)?
+        } else {
+            damaged
+        };
         let damaged = if rng.random_bool(0.3) { crop(damaged, rng) } else { damaged };
         if damaged.state.len() + 1 > self.max_len {
             return None;
@@ -69,8 +74,10 @@ impl Source {
             left -= weight;
             left < 0.0
         })?;
-        let n_lines = 2f64.powf(rng.random_range(0.0..4.8));
-        let mut good = corpus.draw(self.language, n_lines as usize, rng)?;
+        // Log-uniform: short snippets are what people paste, and what teaches most for its length.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1 to 27")]
+        let n_lines = 2f64.powf(rng.random_range(0.0..4.8)) as usize;
+        let mut good = corpus.draw(self.language, n_lines, rng)?;
         if rng.random_bool(0.5) {
             good.truncate(good.trim_end().len());
         }
@@ -82,7 +89,7 @@ impl Source {
             return Some(Damaged { state: good, faults: Vec::new(), events: Vec::new() });
         }
         let mut bad = good.clone();
-        for _ in 0..self.profile.draw_count(good.len(), rng) {
+        for _ in 0..Profile::draw_count(good.len(), rng) {
             if let Some((_, text)) = self.profile.damage(&bad, rng) {
                 bad = State::new(text, self.language.style());
             }
@@ -135,14 +142,19 @@ fn crop(damaged: Damaged, rng: &mut ChaCha8Rng) -> Damaged {
     let front = fronts[rng.random_range(0..fronts.len())];
     let backs: Vec<usize> = (high + 1..state.len()).filter(newline).collect();
     let back = backs.get(rng.random_range(0..=backs.len())).copied();
-    let start = if front == 0 { 0 } else { state.lexemes[front].span.start + state.raw(front).find('\n').map_or(0, |at| at + 1) };
+    let start = if front == 0 {
+        0
+    } else {
+        state.lexemes[front].span.start + state.raw(front).find('\n').map_or(0, |at| at + 1)
+    };
     let end = back.map_or(state.text.len(), |back| state.lexemes[back].span.start);
     let part = State::new(state.text[start..end].to_owned(), state.style());
     // Line ends are told from the margin, which can change with the cut.
     let whole = (front..front + part.len()).zip(0..part.len());
     let shift = whole.skip(1).find_map(|(old, new)| {
         let (old, new) = (state.lexeme(old), part.lexeme(new));
-        (old.starts_with('\n') && old.len() > 1 && new.starts_with('\n')).then(|| old.len() - new.len().min(old.len()))
+        (old.starts_with('\n') && old.len() > 1 && new.starts_with('\n'))
+            .then(|| old.len() - new.len().min(old.len()))
     });
     let margin = " ".repeat(shift.unwrap_or(0));
     let mut events = Vec::new();
@@ -161,12 +173,22 @@ fn crop(damaged: Damaged, rng: &mut ChaCha8Rng) -> Damaged {
         events.push(event);
     }
     let inside = damaged.faults.iter().filter(|fault| fault.span.start >= start && fault.span.start <= end);
-    let faults = inside.map(|fault| Fault { span: fault.span.start - start..fault.span.end.max(start).min(end) - start, ..fault.clone() }).collect();
+    let faults = inside
+        .map(|fault| Fault {
+            span: fault.span.start - start..fault.span.end.max(start).min(end) - start,
+            ..fault.clone()
+        })
+        .collect();
     Damaged { state: part, faults, events }
 }
 
 /// Examples in chunks, from as many threads as `n_workers`; chunk `first_chunk` is the first sent.
-pub fn stream(source: &Arc<Source>, seed: u64, n_workers: usize, first_chunk: u64) -> Vec<Receiver<Vec<Example>>> {
+pub fn stream(
+    source: &Arc<Source>,
+    seed: u64,
+    n_workers: usize,
+    first_chunk: u64,
+) -> Vec<Receiver<Vec<Example>>> {
     let worker = |worker: usize| {
         let (sender, receiver): (SyncSender<Vec<Example>>, _) = sync_channel(16);
         let source = Arc::clone(source);

@@ -112,7 +112,11 @@ impl Denoiser {
         };
         let state = State::new(window.to_owned(), self.language.style());
         if state.len() + 1 > usize::try_from(self.net.config.max_len).unwrap_or(0) {
-            return Err(format!("the window has {} lexemes, the network reads {}", state.len(), self.net.config.max_len - 1));
+            return Err(format!(
+                "the window has {} lexemes, the network reads {}",
+                state.len(),
+                self.net.config.max_len - 1
+            ));
         }
         let deadline = Instant::now() + Duration::from_millis(request.budget_ms);
         let mut search = Search::new(window.to_owned());
@@ -131,8 +135,10 @@ impl Denoiser {
             if batch.is_empty() || search.settled(k, &batch) || Instant::now() >= deadline {
                 return;
             }
-            let states: Vec<State> =
-                batch.iter().map(|idx| State::new(search.nodes[*idx].text.clone(), self.language.style())).collect();
+            let states: Vec<State> = batch
+                .iter()
+                .map(|idx| State::new(search.nodes[*idx].text.clone(), self.language.style()))
+                .collect();
             let faults: Vec<Vec<Fault>> = states.iter().map(|state| frame.faults(&state.text)).collect();
             let moves = self.moves(&states, &faults, &vec![0; states.len()]);
             for ((idx, state), moves) in batch.into_iter().zip(&states).zip(moves) {
@@ -181,7 +187,10 @@ impl Denoiser {
             .iter()
             .zip(faults)
             .zip(levels)
-            .map(|((state, faults), level)| Input { level: *level, ..Input::new(&self.tokens, state, faults) })
+            .map(|((state, faults), level)| Input {
+                level: *level,
+                ..Input::new(&self.tokens, state, faults)
+            })
             .collect();
         let batch = collate(&inputs.iter().collect::<Vec<_>>(), device);
         let odds = self.net.forward(&batch);
@@ -208,7 +217,8 @@ impl Denoiser {
                 let values: Vec<i64> = sites.iter().map(|site| of(site) as i64).collect();
                 Tensor::from_slice(&values).to_device(device)
             };
-            let logits = self.net.write(&odds, &batch, &column(|site| site.0), &column(|site| site.1), is_insert);
+            let logits =
+                self.net.write(&odds, &batch, &column(|site| site.0), &column(|site| site.1), is_insert);
             let (top, which) = logits.log_softmax(-1, Kind::Float).topk(CONTENTS as i64, -1, true, true);
             let (top, which) = (floats(&top), integers(&which));
             for (nth, (row, at, site_chance)) in sites.iter().enumerate() {
@@ -226,7 +236,11 @@ impl Denoiser {
                     }
                 }
                 moves[*row].extend(texts.into_iter().map(|(text, chance)| {
-                    let event = if is_insert { Event::Insert { at: *at, text } } else { Event::Substitute { at: *at, text } };
+                    let event = if is_insert {
+                        Event::Insert { at: *at, text }
+                    } else {
+                        Event::Substitute { at: *at, text }
+                    };
                     Move { event, chance: site_chance + chance.ln() }
                 }));
             }
@@ -260,7 +274,11 @@ impl Denoiser {
         let quiet = |logits: &Tensor| logits.log_softmax(-1, Kind::Float).select(-1, 0) * &batch.valid;
         let (keep, nothing) = (quiet(&odds.ops), quiet(&odds.inserts));
         // The gap before the first lexeme is no place for an insertion.
-        let nothing = nothing.narrow(1, 1, nothing.size()[1] - 1).sum_dim_intlist([1i64].as_slice(), false, Kind::Float);
+        let nothing = nothing.narrow(1, 1, nothing.size()[1] - 1).sum_dim_intlist(
+            [1i64].as_slice(),
+            false,
+            Kind::Float,
+        );
         let done = floats(&(keep.sum_dim_intlist([1i64].as_slice(), false, Kind::Float) + nothing));
         let mut scored: HashSet<String> = HashSet::new();
         let mut least = f64::INFINITY;
@@ -295,7 +313,8 @@ impl Denoiser {
             })
             .collect();
         for _ in 0..CHAIN_STEPS {
-            chains.retain(|(state, _)| state.len() + 1 < usize::try_from(self.net.config.max_len).unwrap_or(0));
+            chains
+                .retain(|(state, _)| state.len() + 1 < usize::try_from(self.net.config.max_len).unwrap_or(0));
             if chains.is_empty() || Instant::now() >= deadline {
                 break;
             }
@@ -319,7 +338,13 @@ impl Denoiser {
         votes
     }
 
-    fn proposals(&self, frame: &Frame, request: &Request, mut search: Search, votes: HashMap<String, u32>) -> Vec<Proposal> {
+    fn proposals(
+        &self,
+        frame: &Frame,
+        request: &Request,
+        mut search: Search,
+        votes: HashMap<String, u32>,
+    ) -> Vec<Proposal> {
         let whole = |window: &str| [frame.before, window, frame.after].concat();
         for (text, n) in votes {
             // A sampled answer has no path from the start; its votes stand in for its odds.
@@ -467,9 +492,9 @@ impl Search {
     fn steps(&self, goal: &Goal, language: &'static dyn Language) -> Vec<Step> {
         let mut legs = Vec::new();
         let mut next = goal.node.clone();
-        while let Some((idx, moves)) = next {
+        while let Some((idx, moves)) = next.take() {
             legs.push((idx, moves));
-            next = self.nodes[idx].parent.clone();
+            next.clone_from(&self.nodes[idx].parent);
         }
         legs.reverse();
         let mut steps = Vec::new();
@@ -477,7 +502,12 @@ impl Search {
             let state = State::new(self.nodes[idx].text.clone(), language.style());
             let text = state.apply(&moves.iter().map(|one| one.event.clone()).collect::<Vec<_>>());
             for one in moves {
-                steps.push(Step { edit: describe(&state, &one.event), rate: one.chance, noise: 0.0, text: text.clone() });
+                steps.push(Step {
+                    edit: describe(&state, &one.event),
+                    rate: one.chance,
+                    noise: 0.0,
+                    text: text.clone(),
+                });
             }
         }
         steps
@@ -517,4 +547,3 @@ fn floats(tensor: &Tensor) -> Vec<f32> {
 fn integers(tensor: &Tensor) -> Vec<i64> {
     Vec::try_from(&tensor.to_device(Device::Cpu).flatten(0, -1)).expect("one dimension of i64")
 }
-

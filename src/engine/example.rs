@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::tokens::{END, Pieces, PAD, Tokens, UNKNOWN};
+use super::tokens::{END, PAD, Pieces, Tokens, UNKNOWN};
 use crate::lang::Fault;
 use crate::state::{Event, State};
 
@@ -67,12 +67,10 @@ impl Input {
         input
     }
 
+    /// Places, the end of the text included.
+    #[expect(clippy::len_without_is_empty, reason = "the end is always there")]
     pub fn len(&self) -> usize {
         self.pieces.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.pieces.is_empty()
     }
 }
 
@@ -131,7 +129,12 @@ impl Example {
             };
             let (id, group) = (tokens.id(text), groups.get(text.as_str()).copied());
             let id = if id.is_none() && group.is_none() { Some(UNKNOWN) } else { id };
-            example.contents.push(Content { at: u16::try_from(at).expect("windows are short"), is_insert, id, group });
+            example.contents.push(Content {
+                at: u16::try_from(at).expect("windows are short"),
+                is_insert,
+                id,
+                group,
+            });
         }
         example
     }

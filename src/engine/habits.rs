@@ -78,7 +78,13 @@ impl Habit {
     }
 
     /// Does the same to other code, if it has a place for it.
-    pub fn apply(&self, state: &State, hints: &[Hint], keywords: &[String], rng: &mut ChaCha8Rng) -> Option<Vec<Event>> {
+    pub fn apply(
+        &self,
+        state: &State,
+        hints: &[Hint],
+        keywords: &[String],
+        rng: &mut ChaCha8Rng,
+    ) -> Option<Vec<Event>> {
         let fits = |edit: &HabitEdit, at: usize| {
             zone(hints, at) == edit.zone
                 && class_of(state, at, keywords) == edit.here
@@ -91,14 +97,17 @@ impl Habit {
         for (nth, edit) in self.edits.iter().enumerate() {
             if nth > 0 {
                 at = (at..(at + REACH).min(state.len() + 1)).find(|next| {
-                    fits(edit, *next) && !(*next == at && same_place(&self.edits[nth - 1].change, &edit.change))
+                    fits(edit, *next)
+                        && !(*next == at && same_place(&self.edits[nth - 1].change, &edit.change))
                 })?;
             }
             let old = || (at < state.len()).then(|| state.lexeme(at).into_owned());
             events.push(match &edit.change {
                 Change::Delete => Event::Delete { at: (at < state.len()).then_some(at)? },
                 Change::Insert(text) => Event::Insert { at, text: write(text, None, state, keywords, rng)? },
-                Change::Substitute(text) => Event::Substitute { at, text: write(text, old(), state, keywords, rng)? },
+                Change::Substitute(text) => {
+                    Event::Substitute { at, text: write(text, old(), state, keywords, rng)? }
+                }
             });
         }
         Some(events)
@@ -132,12 +141,19 @@ fn class<'t>(text: &'t str, kind: Kind, keywords: &[String]) -> &'t str {
     }
 }
 
-fn write(text: &Text, old: Option<String>, state: &State, keywords: &[String], rng: &mut ChaCha8Rng) -> Option<String> {
+fn write(
+    text: &Text,
+    old: Option<String>,
+    state: &State,
+    keywords: &[String],
+    rng: &mut ChaCha8Rng,
+) -> Option<String> {
     match text {
         Text::Itself(text) => Some(text.clone()),
         Text::Slip => typo(&old?, rng),
         Text::SomeName => {
-            let names: Vec<usize> = (0..state.len()).filter(|at| class_of(state, *at, keywords) == NAME).collect();
+            let names: Vec<usize> =
+                (0..state.len()).filter(|at| class_of(state, *at, keywords) == NAME).collect();
             let name = state.lexeme(*names.choose(rng)?).into_owned();
             Some(if rng.random_bool(0.2) { typo(&name, rng).unwrap_or(name) } else { name })
         }

@@ -2,7 +2,7 @@
 //! keeping, deleting or substituting it, for every gap the odds of an insertion, and for each place
 //! to write a distribution over the vocabulary and over the lexemes of the window.
 //!
-//! Pre-norm, RoPE (arXiv 2104.09864), SwiGLU (arXiv 2002.05202), tied embedding; copying as in
+//! Pre-norm, `RoPE` (arXiv 2104.09864), `SwiGLU` (arXiv 2002.05202), tied embedding; copying as in
 //! pointer networks (arXiv 1506.03134).
 
 use serde::{Deserialize, Serialize};
@@ -106,7 +106,11 @@ impl Net {
     /// Fresh weights on `device`, drawn after `tch::manual_seed`.
     pub fn new(config: ModelConfig, device: Device) -> Self {
         let weights = layout(&config).into_iter().map(|(_, shape, std)| {
-            let weight = if std < 0.0 { Tensor::ones(&shape, (Kind::Float, device)) } else { Tensor::randn(&shape, (Kind::Float, device)) * std };
+            let weight = if std < 0.0 {
+                Tensor::ones(&shape, (Kind::Float, device))
+            } else {
+                Tensor::randn(&shape, (Kind::Float, device)) * std
+            };
             weight.set_requires_grad(false)
         });
         let weights = weights.collect();
@@ -127,7 +131,12 @@ impl Net {
     /// The same network computing in `kind`; gradients flow back through the cast.
     pub fn cast(&self, kind: Kind) -> Self {
         let weights = self.weights.iter().map(|weight| weight.to_kind(kind)).collect();
-        Self { config: self.config, weights, rope: (self.rope.0.shallow_clone(), self.rope.1.shallow_clone()), kind }
+        Self {
+            config: self.config,
+            weights,
+            rope: (self.rope.0.shallow_clone(), self.rope.1.shallow_clone()),
+            kind,
+        }
     }
 
     /// Encodes a batch. The stream between blocks stays in f32.
@@ -137,7 +146,11 @@ impl Net {
         let mask = batch.valid.unsqueeze(1).unsqueeze(1); // [batch, 1, 1, len]
         for i in 0..usize::try_from(c.n_layers).expect("positive") {
             let [norm1, qkv, out, norm2, up, down] = self.block(i);
-            xs = &xs + self.attend(&self.norm(&xs, norm1), qkv, &mask).linear(out, None::<&Tensor>).to_kind(Kind::Float);
+            xs = &xs
+                + self
+                    .attend(&self.norm(&xs, norm1), qkv, &mask)
+                    .linear(out, None::<&Tensor>)
+                    .to_kind(Kind::Float);
             let wide = self.norm(&xs, norm2).linear(up, None::<&Tensor>);
             let halves = wide.chunk(2, -1);
             xs = &xs + (halves[0].silu() * &halves[1]).linear(down, None::<&Tensor>).to_kind(Kind::Float);
@@ -146,7 +159,8 @@ impl Net {
         let hidden = self.norm(&xs, norm);
         let len = hidden.size()[1];
         let before = hidden.narrow(1, 0, len - 1).constant_pad_nd([0, 0, 1, 0]);
-        let gaps = (before.linear(left, None::<&Tensor>) + hidden.linear(right, None::<&Tensor>)).gelu("none");
+        let gaps =
+            (before.linear(left, None::<&Tensor>) + hidden.linear(right, None::<&Tensor>)).gelu("none");
         let ops = hidden.linear(op, Some(op_bias)).to_kind(Kind::Float);
         let inserts = gaps.linear(gap, Some(gap_bias)).to_kind(Kind::Float);
         Odds { hidden, gaps, ops, inserts }
@@ -181,7 +195,8 @@ impl Net {
         let [embed, hint, fault, mark, level] = [0, 1, 2, 3, 4].map(|i| &self.weights[i]);
         let present = batch.pieces.not_equal(0).to_kind(self.kind).unsqueeze(-1); // [batch, len, PIECES, 1]
         let pieces = Tensor::embedding(embed, &batch.pieces, -1, false, false) * &present;
-        let mean = pieces.sum_dim_intlist([2i64].as_slice(), false, self.kind) / present.sum_dim_intlist([2i64].as_slice(), false, self.kind).clamp_min(1.0);
+        let mean = pieces.sum_dim_intlist([2i64].as_slice(), false, self.kind)
+            / present.sum_dim_intlist([2i64].as_slice(), false, self.kind).clamp_min(1.0);
         let xs = mean
             + Tensor::embedding(hint, &batch.hints, -1, false, false)
             + Tensor::embedding(fault, &batch.faults, -1, false, false)
@@ -191,18 +206,22 @@ impl Net {
     }
 
     fn attend(&self, xs: &Tensor, qkv: &Tensor, mask: &Tensor) -> Tensor {
-        let (b, len, d) = xs.size3().expect("[batch, len, d]");
+        let (rows, len, d) = xs.size3().expect("[batch, len, d]");
         let heads = self.config.n_heads;
-        let qkv = xs.linear(qkv, None::<&Tensor>).view([b, len, 3, heads, d / heads]).permute([2, 0, 3, 1, 4]); // [3, b, heads, len, d/heads]
+        let qkv =
+            xs.linear(qkv, None::<&Tensor>).view([rows, len, 3, heads, d / heads]).permute([2, 0, 3, 1, 4]); // [3, rows, heads, len, d/heads]
         let (q, k, v) = (self.rotate(&qkv.i(0)), self.rotate(&qkv.i(1)), qkv.i(2));
         let ys = Tensor::scaled_dot_product_attention(&q, &k, &v, Some(mask), 0.0, false, None, false);
-        ys.transpose(1, 2).reshape([b, len, d])
+        ys.transpose(1, 2).reshape([rows, len, d])
     }
 
     /// Rotary position embedding of `[batch, heads, len, d_head]`.
     fn rotate(&self, xs: &Tensor) -> Tensor {
         let len = xs.size()[2];
-        let (cos, sin) = (self.rope.0.narrow(0, 0, len).to_kind(self.kind), self.rope.1.narrow(0, 0, len).to_kind(self.kind));
+        let (cos, sin) = (
+            self.rope.0.narrow(0, 0, len).to_kind(self.kind),
+            self.rope.1.narrow(0, 0, len).to_kind(self.kind),
+        );
         let halves = xs.chunk(2, -1);
         let (a, b) = (&halves[0], &halves[1]);
         Tensor::cat(&[a * &cos - b * &sin, a * &sin + b * &cos], -1)
@@ -273,7 +292,8 @@ mod tests {
 
     #[test]
     fn names_of_weights_are_the_checkpoint_format() {
-        let names: Vec<String> = layout(&tiny()).into_iter().map(|(name, shape, _)| format!("{name} {shape:?}")).collect();
+        let names: Vec<String> =
+            layout(&tiny()).into_iter().map(|(name, shape, _)| format!("{name} {shape:?}")).collect();
         insta::assert_snapshot!(names.join("\n"));
     }
 
@@ -284,15 +304,12 @@ mod tests {
         let rows = Tensor::from_slice(&[0i64, 0]);
         let at = Tensor::from_slice(&[2i64, 5]);
         let write = net().write(&odds, &batch, &rows, &at, true);
-        let show = |tensor: &Tensor| {
-            numbers(tensor).iter().map(|x| format!("{x:.4}")).collect::<Vec<_>>().join(" ")
-        };
-        insta::assert_snapshot!([
-            show(&odds.ops.i((0, 0..7))),
-            show(&odds.inserts.i((0, 0..7))),
-            show(&write.narrow(1, 0, 19))
-        ]
-        .join("\n"));
+        let show =
+            |tensor: &Tensor| numbers(tensor).iter().map(|x| format!("{x:.4}")).collect::<Vec<_>>().join(" ");
+        insta::assert_snapshot!(
+            [show(&odds.ops.i((0, 0..7))), show(&odds.inserts.i((0, 0..7))), show(&write.narrow(1, 0, 19))]
+                .join("\n")
+        );
     }
 
     #[test]

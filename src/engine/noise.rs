@@ -2,7 +2,7 @@
 //!
 //! Damage is done to lexemes and joined back to text, because a person breaks text. Most of the time
 //! one to three things go wrong; the tail reaches an eighth of the lexemes, which is what lets the
-//! reverse process mend several faults and generate code (DiffusER, arXiv 2210.16886).
+//! reverse process mend several faults and generate code (`DiffusER`, arXiv 2210.16886).
 
 use std::collections::BTreeMap;
 
@@ -99,7 +99,7 @@ struct Site<'s> {
 
 impl Profile {
     /// Draws how many things go wrong in a text of `n` lexemes.
-    pub fn draw_count(&self, n: usize, rng: &mut ChaCha8Rng) -> usize {
+    pub fn draw_count(n: usize, rng: &mut ChaCha8Rng) -> usize {
         let tail = (n / 8).clamp(1, 24);
         match rng.random_range(0..100) {
             0..58 => 1,
@@ -131,11 +131,15 @@ impl Site<'_> {
         match damage {
             Damage::DropBracket => {
                 let closes = self.rng.random_bool(0.65);
-                let at = self.pick(|s, i| s.is_code(i) && if closes { is_close(s.raw(i)) } else { is_open(s.raw(i)) })?;
+                let at = self.pick(|s, i| {
+                    s.is_code(i) && if closes { is_close(s.raw(i)) } else { is_open(s.raw(i)) }
+                })?;
                 Some(vec![Event::Delete { at }])
             }
             Damage::ExtraBracket => {
-                let at = self.pick(|s, i| s.is_code(i) && (is_close(s.raw(i)) || is_open(s.raw(i)) || s.ends_line(i)))?;
+                let at = self.pick(|s, i| {
+                    s.is_code(i) && (is_close(s.raw(i)) || is_open(s.raw(i)) || s.ends_line(i))
+                })?;
                 let text = if is_bracket(self.state.raw(at)) && self.rng.random_bool(0.7) {
                     self.state.raw(at).to_owned()
                 } else {
@@ -145,10 +149,13 @@ impl Site<'_> {
             }
             Damage::SwapBracket => {
                 let at = self.pick(|s, i| s.is_code(i) && is_bracket(s.raw(i)))?;
-                let others: &[&str] = if is_open(self.state.raw(at)) { &["(", "[", "{"] } else { &[")", "]", "}"] };
+                let others: &[&str] =
+                    if is_open(self.state.raw(at)) { &["(", "[", "{"] } else { &[")", "]", "}"] };
                 let text = self.choose(others);
                 let mut events = vec![Event::Substitute { at, text }];
-                if self.rng.random_bool(0.15) && let Some(partner) = self.partner(at) {
+                if self.rng.random_bool(0.15)
+                    && let Some(partner) = self.partner(at)
+                {
                     let other = if is_open(self.state.raw(partner)) { "(" } else { ")" };
                     events.push(Event::Substitute { at: partner, text: other.to_owned() });
                 }
@@ -158,7 +165,10 @@ impl Site<'_> {
                 let at = self.pick(|s, i| s.is_code(i) && is_close(s.raw(i)))?;
                 let line = self.line_of(at);
                 let to = self.rng.random_range(line.start + 1..=line.end);
-                Some(vec![Event::Delete { at }, Event::Insert { at: to, text: self.state.raw(at).to_owned() }])
+                Some(vec![
+                    Event::Delete { at },
+                    Event::Insert { at: to, text: self.state.raw(at).to_owned() },
+                ])
             }
             Damage::DropPair => {
                 let at = self.pick(|s, i| s.is_code(i) && is_open(s.raw(i)))?;
@@ -170,11 +180,11 @@ impl Site<'_> {
                 Some(events)
             }
             Damage::DropQuote => {
-                let at = self.pick(|s, i| s.is_quote(i))?;
+                let at = self.pick(Self::is_quote)?;
                 Some(vec![Event::Delete { at }])
             }
             Damage::SwapQuote => {
-                let at = self.pick(|s, i| s.is_quote(i))?;
+                let at = self.pick(Self::is_quote)?;
                 let text = match self.state.raw(at) {
                     "'" => self.choose(&["\"", "\"", "`", "'''"]),
                     "\"" => self.choose(&["'", "'", "`", "\"\"\""]),
@@ -185,11 +195,15 @@ impl Site<'_> {
             }
             Damage::ExtraQuote => {
                 let near = self.pick(|s, i| s.is_quote(i) || s.ends_line(i))?;
-                let text = if self.is_quote(near) { self.state.raw(near).to_owned() } else { self.choose(&["'", "\""]) };
+                let text = if self.is_quote(near) {
+                    self.state.raw(near).to_owned()
+                } else {
+                    self.choose(&["'", "\""])
+                };
                 Some(vec![Event::Insert { at: near + usize::from(self.rng.random_bool(0.6)), text }])
             }
             Damage::Unquote => {
-                let at = self.pick(|s, i| s.is_quote(i))?;
+                let at = self.pick(Self::is_quote)?;
                 let end = self.closing_quote(at)?;
                 Some(vec![Event::Delete { at }, Event::Delete { at: end }])
             }
@@ -198,7 +212,8 @@ impl Site<'_> {
                 let at = self.pick(|s, i| s.is_quote(i) && s.raw(i).len() == 1)?;
                 let end = self.closing_quote(at)?;
                 let (open, close) = self.profile.smart_quotes.choose(self.rng)?.clone();
-                let mut events = vec![Event::Substitute { at, text: open }, Event::Substitute { at: end, text: close }];
+                let mut events =
+                    vec![Event::Substitute { at, text: open }, Event::Substitute { at: end, text: close }];
                 if self.rng.random_bool(0.15) {
                     events.remove(usize::from(self.rng.random_bool(0.5)));
                 }
@@ -209,15 +224,17 @@ impl Site<'_> {
                 Some(vec![Event::Delete { at }])
             }
             Damage::ConfuseMark => {
-                let at = self.pick(|s, i| s.is_code(i) && s.kind(i) == Kind::Mark && s.profile.confusions.contains_key(s.raw(i)))?;
+                let at = self.pick(|s, i| {
+                    s.is_code(i) && s.kind(i) == Kind::Mark && s.profile.confusions.contains_key(s.raw(i))
+                })?;
                 self.confuse(at)
             }
             Damage::ExtraMark => {
                 let text = self.profile.marks.choose(self.rng)?.clone();
                 let at = if self.rng.random_bool(0.4) {
-                    let end = self.pick(|s, i| s.ends_line(i))?;
+                    let end = self.pick(Self::ends_line)?;
                     end + usize::from(self.rng.random_bool(0.75))
-                } else if self.rng.random_bool(0.4) {
+                } else if self.rng.random_ratio(2, 5) {
                     let same = self.pick(|s, i| s.is_code(i) && s.is_profile_mark(i))?;
                     return Some(vec![Event::Insert { at: same, text: self.state.raw(same).to_owned() }]);
                 } else {
@@ -230,12 +247,15 @@ impl Site<'_> {
                 Some(vec![Event::Delete { at }])
             }
             Damage::ConfuseWord => {
-                let at = self.pick(|s, i| s.is_code(i) && s.kind(i) == Kind::Word && s.profile.confusions.contains_key(s.raw(i)))?;
+                let at = self.pick(|s, i| {
+                    s.is_code(i) && s.kind(i) == Kind::Word && s.profile.confusions.contains_key(s.raw(i))
+                })?;
                 self.confuse(at)
             }
             Damage::Typo => {
                 let keyword = self.rng.random_bool(0.85);
-                let at = self.pick(|s, i| s.is_code(i) && s.kind(i) == Kind::Word && (s.is_keyword(i) || !keyword))?;
+                let at = self
+                    .pick(|s, i| s.is_code(i) && s.kind(i) == Kind::Word && (s.is_keyword(i) || !keyword))?;
                 let text = typo(self.state.raw(at), self.rng)?;
                 Some(vec![Event::Substitute { at, text }])
             }
@@ -255,20 +275,25 @@ impl Site<'_> {
             }
             Damage::SplitWord => self.split_word(),
             Damage::JoinWords => {
-                let at = self.pick(|s, i| i > 1 && s.is_code(i) && s.kind(i) == Kind::Word && s.kind(i - 1) == Kind::Word)?;
+                let at = self.pick(|s, i| {
+                    i > 1 && s.is_code(i) && s.kind(i) == Kind::Word && s.kind(i - 1) == Kind::Word
+                })?;
                 let text = format!("{}{}", self.state.raw(at - 1), self.state.raw(at));
                 Some(vec![Event::Substitute { at: at - 1, text }, Event::Delete { at }])
             }
             Damage::IndentLine | Damage::IndentBlock => self.indent(damage == Damage::IndentBlock),
             Damage::JoinLines => {
-                let at = self.pick(|s, i| i > 0 && s.kind(i) == Kind::Newline && s.hints[i].zone != Zone::Text)?;
+                let at =
+                    self.pick(|s, i| i > 0 && s.kind(i) == Kind::Newline && s.hints[i].zone != Zone::Text)?;
                 Some(vec![Event::Delete { at }])
             }
             Damage::SplitLine => {
-                let at = self.pick(|s, i| i > 1 && s.hints[i].zone != Zone::Comment && s.kind(i) != Kind::Newline)?;
+                let at = self
+                    .pick(|s, i| i > 1 && s.hints[i].zone != Zone::Comment && s.kind(i) != Kind::Newline)?;
                 let indent = self.indent_of(at);
                 let deeper = if self.rng.random_bool(0.4) { "    " } else { "" };
-                let text = if self.rng.random_bool(0.3) { "\n".to_owned() } else { format!("{indent}{deeper}") };
+                let text =
+                    if self.rng.random_bool(0.3) { "\n".to_owned() } else { format!("{indent}{deeper}") };
                 Some(vec![Event::Insert { at, text }])
             }
             Damage::DropLine => {
@@ -300,7 +325,8 @@ impl Site<'_> {
                 let text = self.profile.keywords.choose(self.rng)?.clone();
                 let name = self.state.raw(at).to_owned();
                 let everywhere = self.rng.random_bool(0.5);
-                let places = (1..self.state.len()).filter(|i| *i == at || (everywhere && self.state.raw(*i) == name));
+                let places =
+                    (1..self.state.len()).filter(|i| *i == at || (everywhere && self.state.raw(*i) == name));
                 Some(places.map(|at| Event::Substitute { at, text: text.clone() }).take(6).collect())
             }
             Damage::Sigil => {
@@ -311,7 +337,9 @@ impl Site<'_> {
                 }
                 let raw = self.state.raw(at);
                 let text = match raw.find('_').filter(|cut| *cut > 0) {
-                    Some(cut) => format!("{}{}{}", &raw[..cut], self.choose(&["-", " ", ".", "-"]), &raw[cut + 1..]),
+                    Some(cut) => {
+                        format!("{}{}{}", &raw[..cut], self.choose(&["-", " ", ".", "-"]), &raw[cut + 1..])
+                    }
                     None if self.rng.random_bool(0.5) => format!("{}{raw}", self.rng.random_range(1..9)),
                     None => format!("{raw}{sigil}"),
                 };
@@ -342,13 +370,19 @@ impl Site<'_> {
             }),
             Damage::Swap => {
                 let at = self.anywhere().filter(|at| at + 1 < self.state.len())?;
-                let (here, next) = (self.state.lexeme(at).into_owned(), self.state.lexeme(at + 1).into_owned());
+                let (here, next) =
+                    (self.state.lexeme(at).into_owned(), self.state.lexeme(at + 1).into_owned());
                 Some(vec![Event::Substitute { at, text: next }, Event::Substitute { at: at + 1, text: here }])
             }
             Damage::Double => {
                 let at = self.anywhere()?;
-                let end = (at + if self.rng.random_bool(0.75) { 1 } else { self.rng.random_range(2..=4) }).min(self.state.len());
-                Some((at..end).map(|i| Event::Insert { at: end, text: self.state.lexeme(i).into_owned() }).collect())
+                let end = (at + if self.rng.random_bool(0.75) { 1 } else { self.rng.random_range(2..=4) })
+                    .min(self.state.len());
+                Some(
+                    (at..end)
+                        .map(|i| Event::Insert { at: end, text: self.state.lexeme(i).into_owned() })
+                        .collect(),
+                )
             }
         }
     }
@@ -414,7 +448,9 @@ impl Site<'_> {
     /// From the line end that opens the line of `idx` to the one that closes it.
     fn line_of(&self, idx: usize) -> std::ops::Range<usize> {
         let start = (0..=idx).rev().find(|i| self.kind(*i) == Kind::Newline).unwrap_or(0);
-        let end = (start + 1..self.state.len()).find(|i| self.kind(*i) == Kind::Newline).unwrap_or(self.state.len());
+        let end = (start + 1..self.state.len())
+            .find(|i| self.kind(*i) == Kind::Newline)
+            .unwrap_or(self.state.len());
         start..end
     }
 
@@ -453,7 +489,9 @@ impl Site<'_> {
         if inside {
             return None;
         }
-        (at + 1..self.state.len()).take(60).find(|i| self.kind(*i) == Kind::Quote && self.raw(*i) == self.raw(at))
+        (at + 1..self.state.len())
+            .take(60)
+            .find(|i| self.kind(*i) == Kind::Quote && self.raw(*i) == self.raw(at))
     }
 
     fn confuse(&mut self, at: usize) -> Option<Vec<Event>> {
@@ -468,13 +506,17 @@ impl Site<'_> {
         let inner: Vec<usize> = (at + 1..end).collect();
         let escaped = format!("\\{quote}");
         let other = if quote == "'" { "\"" } else { "'" };
-        let marks: Vec<usize> = inner.iter().copied().filter(|i| self.raw(*i) == escaped || self.raw(*i) == other).collect();
+        let marks: Vec<usize> =
+            inner.iter().copied().filter(|i| self.raw(*i) == escaped || self.raw(*i) == other).collect();
         if !marks.is_empty() {
             return Some(marks.into_iter().map(|at| Event::Substitute { at, text: quote.clone() }).collect());
         }
         let words: Vec<usize> = inner.into_iter().filter(|i| self.kind(*i) == Kind::Word).collect();
         let word = *words.choose(self.rng)?;
-        Some(vec![Event::Insert { at: word, text: quote.clone() }, Event::Insert { at: word + 1, text: quote }])
+        Some(vec![
+            Event::Insert { at: word, text: quote.clone() },
+            Event::Insert { at: word + 1, text: quote },
+        ])
     }
 
     fn split_word(&mut self) -> Option<Vec<Event>> {
@@ -488,7 +530,9 @@ impl Site<'_> {
             .collect();
         let cut = match humps.choose(self.rng) {
             Some(cut) => *cut,
-            None => raw.char_indices().map(|(at, _)| at).skip(1).collect::<Vec<_>>().choose(self.rng).copied()?,
+            None => {
+                raw.char_indices().map(|(at, _)| at).skip(1).collect::<Vec<_>>().choose(self.rng).copied()?
+            }
         };
         let (head, tail) = raw.split_at(cut);
         let head = if self.rng.random_bool(0.6) { head.trim_end_matches('_') } else { head };
@@ -499,7 +543,9 @@ impl Site<'_> {
     }
 
     fn indent(&mut self, block: bool) -> Option<Vec<Event>> {
-        let at = self.pick(|s, i| s.kind(i) == Kind::Newline && s.state.lexemes.get(i + 1).is_some_and(|l| l.kind != Kind::Newline))?;
+        let at = self.pick(|s, i| {
+            s.kind(i) == Kind::Newline && s.state.lexemes.get(i + 1).is_some_and(|l| l.kind != Kind::Newline)
+        })?;
         let old = self.state.lexeme(at).trim_start_matches('\n').to_owned();
         let new = match self.rng.random_range(0..10) {
             0 => format!("{old} "),
@@ -514,7 +560,10 @@ impl Site<'_> {
         if block {
             let to = self.rng.random_range(2..=6);
             let later: Vec<usize> = (at + 1..self.state.len())
-                .filter(|i| self.kind(*i) == Kind::Newline && self.state.lexemes.get(i + 1).is_some_and(|l| l.kind != Kind::Newline))
+                .filter(|i| {
+                    self.kind(*i) == Kind::Newline
+                        && self.state.lexemes.get(i + 1).is_some_and(|l| l.kind != Kind::Newline)
+                })
                 .take(to)
                 .collect();
             for i in later {
@@ -529,7 +578,9 @@ impl Site<'_> {
     fn prompt(&mut self) -> Option<Vec<Event>> {
         let prompt = self.profile.prompts.choose(self.rng)?.clone();
         let all = self.rng.random_bool(0.35);
-        let at = self.pick(|s, i| s.kind(i) == Kind::Newline && s.state.lexemes.get(i + 1).is_some_and(|l| l.kind != Kind::Newline))?;
+        let at = self.pick(|s, i| {
+            s.kind(i) == Kind::Newline && s.state.lexemes.get(i + 1).is_some_and(|l| l.kind != Kind::Newline)
+        })?;
         let lines = (0..self.state.len())
             .filter(|i| self.kind(*i) == Kind::Newline && (*i == at || all))
             .filter(|i| self.state.lexemes.get(i + 1).is_some_and(|l| l.kind != Kind::Newline));
@@ -538,12 +589,16 @@ impl Site<'_> {
 
     fn bare_call(&mut self) -> Option<Vec<Event>> {
         let at = self.pick(|s, i| {
-            s.is_code(i) && s.profile.bare_calls.iter().any(|call| call == s.raw(i)) && i + 1 < s.state.len() && s.raw(i + 1) == "("
+            s.is_code(i)
+                && s.profile.bare_calls.iter().any(|call| call == s.raw(i))
+                && i + 1 < s.state.len()
+                && s.raw(i + 1) == "("
         })?;
         let mut events = Vec::new();
         let everywhere = self.rng.random_bool(0.5);
         for i in 1..self.state.len() - 1 {
-            let same = i == at || (everywhere && self.raw(i) == self.raw(at) && self.is_code(i) && self.raw(i + 1) == "(");
+            let same = i == at
+                || (everywhere && self.raw(i) == self.raw(at) && self.is_code(i) && self.raw(i + 1) == "(");
             if same && let Some(end) = self.partner(i + 1) {
                 events.extend([Event::Delete { at: i + 1 }, Event::Delete { at: end }]);
             }
@@ -557,12 +612,18 @@ impl Site<'_> {
     fn braces(&mut self) -> Option<Vec<Event>> {
         let at = self.pick(|s, i| s.is_code(i) && s.raw(i) == ":" && s.ends_line(i))?;
         let head = self.rng.random_range(0..3);
-        let open = if head == 0 { Event::Insert { at: at + 1, text: "{".to_owned() } } else { Event::Substitute { at, text: " {".to_owned() } };
+        let open = if head == 0 {
+            Event::Insert { at: at + 1, text: "{".to_owned() }
+        } else {
+            Event::Substitute { at, text: " {".to_owned() }
+        };
         let mut events = vec![open];
         if self.rng.random_bool(0.7) {
             let own = self.state.lexeme(self.line_of(at).start).len();
             let mut end = self.line_of(at).end;
-            while end < self.state.len() && (self.state.lexeme(end).len() > own || self.line_of(end).end == end + 1) {
+            while end < self.state.len()
+                && (self.state.lexeme(end).len() > own || self.line_of(end).end == end + 1)
+            {
                 end = self.line_of(end).end;
             }
             let text = format!("{}}}", self.indent_of(at));
@@ -661,7 +722,7 @@ mod tests {
         #[test]
         fn more_lexemes_allow_more_damage(n in 1usize..400, seed: u64) {
             let rng = &mut ChaCha8Rng::seed_from_u64(seed);
-            let count = profile().draw_count(n, rng);
+            let count = Profile::draw_count(n, rng);
             prop_assert!(count >= 1 && count <= (n / 8).clamp(3, 24));
         }
     }

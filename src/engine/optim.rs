@@ -1,4 +1,4 @@
-//! The optimizer: Muon for the matrices inside the network, AdamW for the rest.
+//! The optimizer: Muon for the matrices inside the network, `AdamW` for the rest.
 //!
 //! Muon (Jordan 2024; scaled as in arXiv 2502.16982) makes each matrix update near-orthogonal by a
 //! Newton-Schulz iteration. Own code because the optimizers of `tch` cannot be saved and resumed.
@@ -31,7 +31,11 @@ impl Optimizer {
     /// `is_matrix` says which weights Muon moves.
     pub fn new(weights: &[Tensor], is_matrix: &[bool]) -> Self {
         let first = weights.iter().map(Tensor::zeros_like).collect();
-        let second = weights.iter().zip(is_matrix).map(|(weight, matrix)| (!matrix).then(|| weight.zeros_like())).collect();
+        let second = weights
+            .iter()
+            .zip(is_matrix)
+            .map(|(weight, matrix)| (!matrix).then(|| weight.zeros_like()))
+            .collect();
         Self { first, second, n_steps: 0 }
     }
 
@@ -68,8 +72,13 @@ impl Optimizer {
 
     /// All moments, for a checkpoint.
     pub fn state(&self) -> (Vec<(String, Tensor)>, i64) {
-        let first = self.first.iter().enumerate().map(|(i, moment)| (format!("first.{i}"), moment.shallow_clone()));
-        let second = self.second.iter().enumerate().filter_map(|(i, moment)| Some((format!("second.{i}"), moment.as_ref()?.shallow_clone())));
+        let first =
+            self.first.iter().enumerate().map(|(i, moment)| (format!("first.{i}"), moment.shallow_clone()));
+        let second = self
+            .second
+            .iter()
+            .enumerate()
+            .filter_map(|(i, moment)| Some((format!("second.{i}"), moment.as_ref()?.shallow_clone())));
         (first.chain(second).collect(), self.n_steps)
     }
 

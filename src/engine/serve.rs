@@ -37,7 +37,9 @@ impl Server {
                 Device::Cuda(n) => format!("cuda:{n}"),
                 _ => "cpu".to_owned(),
             },
-            languages: languages.filter(|name| self.models.join(name).join("weights.safetensors").exists()).collect(),
+            languages: languages
+                .filter(|name| self.models.join(name).join("weights.safetensors").exists())
+                .collect(),
         };
         writeln!(output, "{}", serde_json::to_string(&greeting)?)?;
         output.flush()?;
@@ -58,7 +60,8 @@ impl Server {
         let id = request.as_ref().map_or(0, |request| request.id);
         let result = request.map_err(|error| error.to_string()).and_then(|request| {
             // The last panic boundary: a bad shape answers this request and leaves the next alone.
-            catch_unwind(AssertUnwindSafe(|| self.repair(&request))).unwrap_or_else(|_| Err("the network failed".to_owned()))
+            catch_unwind(AssertUnwindSafe(|| self.repair(&request)))
+                .unwrap_or_else(|_| Err("the network failed".to_owned()))
         });
         let ms = start.elapsed().as_secs_f64() * 1e3;
         match result {
@@ -79,7 +82,8 @@ impl Server {
             let (net, tokens) = load_pack(&folder, self.device)?;
             let kind = if fast_bf16(self.device) { Kind::BFloat16 } else { Kind::Float };
             let noise = folder.join("noise.toml");
-            let text = std::fs::read_to_string(&noise).with_context(|| format!("reading `{}`", noise.display()))?;
+            let text =
+                std::fs::read_to_string(&noise).with_context(|| format!("reading `{}`", noise.display()))?;
             let profile = toml::from_str(&text).with_context(|| format!("`{}`", noise.display()))?;
             let denoiser = Denoiser { language, net: net.cast(kind), tokens, profile, limits: self.limits };
             self.packs.insert(name.to_owned(), denoiser);

@@ -52,7 +52,11 @@ impl Tokens {
 
     /// Learns a vocabulary from the lexemes of each document. Those in `always` get an entry however
     /// rare they are.
-    pub fn train<'d>(documents: impl Iterator<Item = &'d [String]>, always: &[String], sizes: Sizes) -> Result<Self> {
+    pub fn train<'d>(
+        documents: impl Iterator<Item = &'d [String]>,
+        always: &[String],
+        sizes: Sizes,
+    ) -> Result<Self> {
         let mut counts: HashMap<&str, u64> = HashMap::new();
         for lexeme in documents.flatten() {
             *counts.entry(lexeme.as_str()).or_default() += 1;
@@ -73,7 +77,12 @@ impl Tokens {
             let times = usize::try_from(n.isqrt()).unwrap_or(usize::MAX);
             std::iter::repeat_n(format!("{START}{lexeme}"), times.min(200))
         });
-        let mut trainer = BpeTrainer::builder().show_progress(false).vocab_size(sizes.pieces).limit_alphabet(300).min_frequency(2).build();
+        let mut trainer = BpeTrainer::builder()
+            .show_progress(false)
+            .vocab_size(sizes.pieces)
+            .limit_alphabet(300)
+            .min_frequency(2)
+            .build();
         let words: Vec<String> = words.collect();
         trainer.feed(words.iter(), |word| Ok(vec![word.to_owned()])).map_err(|e| anyhow!(e))?;
         let mut learned = BPE::default();
@@ -85,16 +94,24 @@ impl Tokens {
             let entry = if id < SPECIAL.len() { lexeme.clone() } else { format!("{START}{lexeme}") };
             vocab.insert(entry, u32::try_from(id)?);
         }
-        let mut pieces: Vec<(u64, &String)> = parts["vocab"].as_object().into_iter().flatten()
-            .map(|(piece, id)| (id.as_u64().unwrap_or_default(), piece)).collect();
+        let mut pieces: Vec<(u64, &String)> = parts["vocab"]
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(piece, id)| (id.as_u64().unwrap_or_default(), piece))
+            .collect();
         pieces.sort_unstable();
         for (_, piece) in pieces {
             let next = u32::try_from(vocab.len())?;
             vocab.entry(piece.clone()).or_insert(next);
         }
         let merges = parts["merges"].as_array().into_iter().flatten().filter_map(|merge| match merge {
-            serde_json::Value::Array(pair) => Some((pair[0].as_str()?.to_owned(), pair[1].as_str()?.to_owned())),
-            serde_json::Value::String(pair) => pair.split_once(' ').map(|(a, b)| (a.to_owned(), b.to_owned())),
+            serde_json::Value::Array(pair) => {
+                Some((pair[0].as_str()?.to_owned(), pair[1].as_str()?.to_owned()))
+            }
+            serde_json::Value::String(pair) => {
+                pair.split_once(' ').map(|(a, b)| (a.to_owned(), b.to_owned()))
+            }
             _ => None,
         });
         let bpe = BPE::builder()
@@ -124,8 +141,12 @@ impl Tokens {
             entry.strip_prefix(START).map_or(entry.clone(), str::to_owned)
         };
         let emit: Vec<String> = (0..n_emit).map(text).collect();
-        let whole = emit.iter().enumerate().skip(SPECIAL.len())
-            .map(|(id, lexeme)| (lexeme.clone(), u16::try_from(id).expect("fewer than 65,536 entries"))).collect();
+        let whole = emit
+            .iter()
+            .enumerate()
+            .skip(SPECIAL.len())
+            .map(|(id, lexeme)| (lexeme.clone(), u16::try_from(id).expect("fewer than 65,536 entries")))
+            .collect();
         Self { bpe, emit, whole }
     }
 
@@ -134,8 +155,13 @@ impl Tokens {
         if let Some(id) = self.whole.get(lexeme) {
             return [*id, PAD, PAD, PAD];
         }
-        let ids: Vec<u16> = self.bpe.tokenize(&format!("{START}{lexeme}")).unwrap_or_default().iter()
-            .map(|token| u16::try_from(token.id).expect("fewer than 65,536 entries")).collect();
+        let ids: Vec<u16> = self
+            .bpe
+            .tokenize(&format!("{START}{lexeme}"))
+            .unwrap_or_default()
+            .iter()
+            .map(|token| u16::try_from(token.id).expect("fewer than 65,536 entries"))
+            .collect();
         let mut pieces = [PAD; PIECES];
         match ids.as_slice() {
             [] => pieces[0] = UNKNOWN,

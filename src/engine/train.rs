@@ -102,19 +102,30 @@ pub fn train(config: &TrainConfig, paths: &Paths, device: Device) -> Result<()> 
     } else {
         Net::new(network, device)
     };
-    let weights: Vec<Tensor> = net.weights().iter().map(|weight| weight.detach().set_requires_grad(true)).collect();
+    let weights: Vec<Tensor> =
+        net.weights().iter().map(|weight| weight.detach().set_requires_grad(true)).collect();
     let net = Net::from_weights(network, weights);
     let is_matrix = matrices(&network);
     let mut optimizer = Optimizer::new(net.weights(), &is_matrix);
     let mut position = Position { step: 0, chunk: 0, optimizer_steps: 0 };
     if checkpoint.exists() {
         position = serde_json::from_str(&fs::read_to_string(paths.run.join("position.json"))?)?;
-        optimizer.restore(&Tensor::read_safetensors(paths.run.join("optimizer.safetensors"))?, position.optimizer_steps);
+        optimizer.restore(
+            &Tensor::read_safetensors(paths.run.join("optimizer.safetensors"))?,
+            position.optimizer_steps,
+        );
     }
     run(config, paths, &source, &net, &mut optimizer, &mut position)
 }
 
-fn run(config: &TrainConfig, paths: &Paths, source: &Arc<Source>, net: &Net, optimizer: &mut Optimizer, position: &mut Position) -> Result<()> {
+fn run(
+    config: &TrainConfig,
+    paths: &Paths,
+    source: &Arc<Source>,
+    net: &Net,
+    optimizer: &mut Optimizer,
+    position: &mut Position,
+) -> Result<()> {
     let device = net.weights()[0].device();
     let mut curve = File::options().create(true).append(true).open(paths.run.join("curve.csv"))?;
     if position.step == 0 {
@@ -132,27 +143,53 @@ fn run(config: &TrainConfig, paths: &Paths, source: &Arc<Source>, net: &Net, opt
         n_examples += examples.len();
         n_lexemes += examples.iter().map(|example| example.input.len()).sum::<usize>();
         let loss = loss(&net.cast(kind), &examples, device);
-        let grads = Tensor::run_backward(&[&loss.total], &net.weights().iter().collect::<Vec<_>>(), false, false);
+        let grads =
+            Tensor::run_backward(&[&loss.total], &net.weights().iter().collect::<Vec<_>>(), false, false);
         let lr = config.lr * shape(config, position.step);
-        let grad = optimizer.step(net.weights(), &grads, Rates { lr, weight_decay: config.weight_decay, clip: config.clip });
-        let _ = sums.g_add_(&Tensor::stack(&[loss.total.detach(), loss.ops.detach(), loss.inserts.detach(), loss.content.detach(), loss.hits], 0).to_kind(Kind::Float));
+        let grad = optimizer.step(
+            net.weights(),
+            &grads,
+            Rates { lr, weight_decay: config.weight_decay, clip: config.clip },
+        );
+        let _ = sums.g_add_(
+            &Tensor::stack(
+                &[
+                    loss.total.detach(),
+                    loss.ops.detach(),
+                    loss.inserts.detach(),
+                    loss.content.detach(),
+                    loss.hits,
+                ],
+                0,
+            )
+            .to_kind(Kind::Float),
+        );
         position.step += 1;
         n_since += 1;
-        if position.step % 50 == 0 || position.step == config.n_steps {
+        if position.step.is_multiple_of(50) || position.step == config.n_steps {
             let means: Vec<f32> = Vec::try_from((&sums / f64::from(n_since)).to_device(Device::Cpu))?;
             let seconds = start.elapsed().as_secs_f64();
             let grad = f64::try_from(&grad)?;
-            writeln!(curve, "{},{seconds:.1},{n_examples},{n_lexemes},{:.4},{:.4},{:.4},{:.4},{:.4},{grad:.3},{lr:.6}", position.step, means[0], means[1], means[2], means[3], means[4])?;
-            let line = format!("loss {:.3} hits {:.3} {:.0} lexemes/s", means[0], means[4], n_lexemes as f64 / seconds);
+            writeln!(
+                curve,
+                "{},{seconds:.1},{n_examples},{n_lexemes},{:.4},{:.4},{:.4},{:.4},{:.4},{grad:.3},{lr:.6}",
+                position.step, means[0], means[1], means[2], means[3], means[4]
+            )?;
+            let line = format!(
+                "loss {:.3} hits {:.3} {:.0} lexemes/s",
+                means[0],
+                means[4],
+                n_lexemes as f64 / seconds
+            );
             bar.set_message(line.clone());
-            if bar.is_hidden() && position.step % 500 == 0 {
+            if bar.is_hidden() && position.step.is_multiple_of(500) {
                 writeln!(std::io::stderr(), "step {} {line}", position.step)?;
             }
             let _ = sums.zero_();
             n_since = 0;
         }
         bar.set_position(position.step);
-        if position.step % config.save_every == 0 || position.step == config.n_steps {
+        if position.step.is_multiple_of(config.save_every) || position.step == config.n_steps {
             position.chunk = feed.chunk;
             save(paths, net, optimizer, position)?;
         }
@@ -178,14 +215,24 @@ fn shape(config: &TrainConfig, step: u64) -> f64 {
 
 /// Which weights Muon moves: matrices between layers, not embeddings or small heads.
 fn matrices(network: &ModelConfig) -> Vec<bool> {
-    super::model::layout(network).iter().map(|(name, shape, _)| {
-        shape.len() == 2 && (name.starts_with("blocks.") || name.starts_with("gap.left") || name.starts_with("gap.right") || name.starts_with("write.") || name.starts_with("copy."))
-    }).collect()
+    super::model::layout(network)
+        .iter()
+        .map(|(name, shape, _)| {
+            shape.len() == 2
+                && (name.starts_with("blocks.")
+                    || name.starts_with("gap.left")
+                    || name.starts_with("gap.right")
+                    || name.starts_with("write.")
+                    || name.starts_with("copy."))
+        })
+        .collect()
 }
 
 fn open_source(config: &TrainConfig, paths: &Paths) -> Result<Source> {
-    let language = lang::by_name(&config.language).with_context(|| format!("`{}` is not a language", config.language))?;
-    let mut profile: Profile = toml::from_str(&fs::read_to_string(&paths.noise)?).with_context(|| format!("`{}`", paths.noise.display()))?;
+    let language = lang::by_name(&config.language)
+        .with_context(|| format!("`{}` is not a language", config.language))?;
+    let mut profile: Profile = toml::from_str(&fs::read_to_string(&paths.noise)?)
+        .with_context(|| format!("`{}`", paths.noise.display()))?;
     let mut corpora = Vec::new();
     for (path, weight) in &config.corpora {
         let corpus = Corpus::load(&paths.data.join(path))?;
@@ -212,11 +259,14 @@ fn open_source(config: &TrainConfig, paths: &Paths) -> Result<Source> {
         max_len: usize::try_from(config.max_len)?,
     };
     if let Some(init) = paths.init.as_ref().filter(|_| !vocabulary.exists()) {
-        fs::copy(init.join("tokenizer.json"), &vocabulary).with_context(|| format!("copying the vocabulary of `{}`", init.display()))?;
+        fs::copy(init.join("tokenizer.json"), &vocabulary)
+            .with_context(|| format!("copying the vocabulary of `{}`", init.display()))?;
     }
     source.tokens = if vocabulary.exists() {
         let n_emit = match &paths.init {
-            Some(init) => toml::from_str::<PackFile>(&fs::read_to_string(init.join("model.toml"))?)?.network.n_emit,
+            Some(init) => {
+                toml::from_str::<PackFile>(&fs::read_to_string(init.join("model.toml"))?)?.network.n_emit
+            }
             None => i64::try_from(config.n_emit)?,
         };
         Tokens::load(&vocabulary, usize::try_from(n_emit)?)?
@@ -230,7 +280,7 @@ fn open_source(config: &TrainConfig, paths: &Paths) -> Result<Source> {
 
 /// Learns the vocabulary from damaged and good windows alike, since both are read.
 fn learn_vocabulary(source: &Source, config: &TrainConfig) -> Result<Tokens> {
-    let mut rng = ChaCha8Rng::seed_from_u64(config.seed ^ 0x766f_6361_62);
+    let mut rng = ChaCha8Rng::seed_from_u64(config.seed ^ 0x0076_6f63_6162);
     let mut documents: Vec<Vec<String>> = Vec::new();
     let lexemes = |text: String| {
         let state = State::new(text, source.language.style());
@@ -239,7 +289,7 @@ fn learn_vocabulary(source: &Source, config: &TrainConfig) -> Result<Tokens> {
     while documents.len() < 120_000 {
         let Some(damaged) = source.draw_damage(&mut rng) else { continue };
         documents.push(lexemes(damaged.state.apply(&damaged.events)));
-        if documents.len() % 4 == 0 {
+        if documents.len().is_multiple_of(4) {
             documents.push(lexemes(damaged.state.text));
         }
     }
@@ -306,9 +356,15 @@ pub fn collate(inputs: &[&Input], device: Device) -> Batch {
         levels[row] = input.level;
     }
     let (n, len) = (n as i64, len as i64);
-    let place = |values: &[u8], shape: &[i64]| Tensor::from_slice(values).to_device(device).to_kind(Kind::Int64).view(shape);
+    let place = |values: &[u8], shape: &[i64]| {
+        Tensor::from_slice(values).to_device(device).to_kind(Kind::Int64).view(shape)
+    };
     Batch {
-        pieces: Tensor::from_slice(&pieces).to_device(device).to_kind(Kind::Int64).view([n, len, PIECES as i64]),
+        pieces: Tensor::from_slice(&pieces).to_device(device).to_kind(Kind::Int64).view([
+            n,
+            len,
+            PIECES as i64,
+        ]),
         hints: place(&hints, &[n, len]),
         faults: place(&faults, &[n, len]),
         marks: place(&marks, &[n, len]),
@@ -343,7 +399,8 @@ fn loss(net: &Net, examples: &[Example], device: Device) -> Loss {
     };
     let scale = 1.0 / n as f64;
     let sum = |logits: &Tensor, classes: i64, labels: &Tensor| {
-        logits.view([-1, classes]).cross_entropy_loss::<Tensor>(labels, None, tch::Reduction::Sum, -100, 0.0) * scale
+        logits.view([-1, classes]).cross_entropy_loss::<Tensor>(labels, None, tch::Reduction::Sum, -100, 0.0)
+            * scale
     };
     let ops = sum(&odds.ops, 3, &labels(|example| &example.ops, false));
     let inserts = sum(&odds.inserts, 2, &labels(|example| &example.inserts, true));
@@ -354,16 +411,17 @@ fn loss(net: &Net, examples: &[Example], device: Device) -> Loss {
         let places = Places::new(examples, is_insert, len, device);
         let Some(places) = places else {
             // Every weight needs a gradient, also in a batch that writes nothing.
-            content = content + net.write_head(is_insert).sum(Kind::Float) * 0.0;
+            content += net.write_head(is_insert).sum(Kind::Float) * 0.0;
             continue;
         };
         let logits = net.write(&odds, &batch, &places.rows, &places.at, is_insert);
         let width = logits.size()[1];
         let right = places.targets(width, net.config.n_emit);
-        let likely = logits.masked_fill(&right.logical_not(), f64::NEG_INFINITY).logsumexp([1i64].as_slice(), false);
-        content = content + (logits.logsumexp([1i64].as_slice(), false) - likely).sum(Kind::Float) * scale;
+        let likely =
+            logits.masked_fill(&right.logical_not(), f64::NEG_INFINITY).logsumexp([1i64].as_slice(), false);
+        content += (logits.logsumexp([1i64].as_slice(), false) - likely).sum(Kind::Float) * scale;
         let best = logits.argmax(1, true);
-        hits = hits + right.gather(1, &best, false).to_kind(Kind::Float).sum(Kind::Float);
+        hits += right.gather(1, &best, false).to_kind(Kind::Float).sum(Kind::Float);
         n_places += places.n;
     }
     Loss { total: &ops + &inserts + &content, ops, inserts, content, hits: hits / (n_places.max(1) as f64) }
@@ -437,4 +495,3 @@ pub fn preview(config: &TrainConfig, paths: &Paths, n: usize, out: &mut dyn Writ
     writeln!(out, "{shown} of {tried} draws in {:.1} s; events: {sizes:?}", start.elapsed().as_secs_f64())?;
     Ok(())
 }
-

@@ -20,10 +20,16 @@ pub struct PackFile {
 pub fn load_pack(folder: &Path, device: Device) -> Result<(Net, Tokens)> {
     let path = folder.join("model.toml");
     let text = std::fs::read_to_string(&path).with_context(|| format!("reading `{}`", path.display()))?;
-    let pack: PackFile = toml::from_str(&text).with_context(|| format!("`{}` is not a model description", path.display()))?;
+    let pack: PackFile =
+        toml::from_str(&text).with_context(|| format!("`{}` is not a model description", path.display()))?;
     let tokens = Tokens::load(&folder.join("tokenizer.json"), usize::try_from(pack.network.n_emit)?)?;
     if tokens.size() as i64 != pack.network.n_vocab {
-        bail!("`{}` has {} entries, `model.toml` says {}", folder.join("tokenizer.json").display(), tokens.size(), pack.network.n_vocab);
+        bail!(
+            "`{}` has {} entries, `model.toml` says {}",
+            folder.join("tokenizer.json").display(),
+            tokens.size(),
+            pack.network.n_vocab
+        );
     }
     let net = load_weights(&folder.join("weights.safetensors"), pack.network, device)?;
     Ok((net, tokens))
@@ -46,7 +52,8 @@ pub fn load_weights(path: &Path, config: ModelConfig, device: Device) -> Result<
 /// Writes weights in `kind`, into place only when complete.
 pub fn save_weights(path: &Path, net: &Net, kind: Kind) -> Result<()> {
     let names = layout(&net.config).into_iter().map(|(name, ..)| name);
-    let tensors: Vec<(String, Tensor)> = names.zip(net.weights()).map(|(name, weight)| (name, stored(weight, kind))).collect();
+    let tensors: Vec<(String, Tensor)> =
+        names.zip(net.weights()).map(|(name, weight)| (name, stored(weight, kind))).collect();
     save_tensors(path, &tensors)
 }
 

@@ -7,7 +7,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use git2::{AttrCheckFlags, AttrValue, Delta, Diff, DiffLineType, DiffOptions, ErrorCode, Index, MergeFileInput, Oid, Patch, Repository};
+use git2::{
+    AttrCheckFlags, AttrValue, Delta, Diff, DiffLineType, DiffOptions, ErrorCode, Index, MergeFileInput, Oid,
+    Patch, Repository,
+};
 
 /// Why git's side of a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -134,7 +137,8 @@ impl Repo {
     /// Where a suggestion for `path` is kept: one for each path, under a name that any system can have.
     pub fn saved(&self, path: &Path) -> PathBuf {
         let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
-        let name: String = path.file_name().unwrap_or_default().to_string_lossy().chars().map(plain).take(60).collect();
+        let name: String =
+            path.file_name().unwrap_or_default().to_string_lossy().chars().map(plain).take(60).collect();
         let hash = Oid::hash_object(git2::ObjectType::Blob, path.as_os_str().as_encoded_bytes());
         let hash = hash.map_or_else(|_| String::new(), |hash| hash.to_string());
         self.folder().join(format!("{name}-{}.patch", &hash[..hash.len().min(8)]))
@@ -164,7 +168,8 @@ impl Repo {
             if delta.status() == Delta::Deleted || before.id() == after.id() {
                 continue;
             }
-            let from_parent = |tree: &git2::Tree<'_>| tree.get_path(path).is_ok_and(|entry| entry.id() == after.id());
+            let from_parent =
+                |tree: &git2::Tree<'_>| tree.get_path(path).is_ok_and(|entry| entry.id() == after.id());
             if !merged.iter().any(from_parent) {
                 staged.push(look_up(&index, path));
             }
@@ -177,7 +182,11 @@ impl Repo {
         let listed = self.inner.index().map(|index| paths.iter().map(|path| look_up(&index, path)).collect());
         match listed {
             Ok(staged) => Ok(staged),
-            Err(source) => paths.iter().map(|path| self.named_by_git(path)).collect::<Option<_>>().ok_or(GitError::Index { source }),
+            Err(source) => paths
+                .iter()
+                .map(|path| self.named_by_git(path))
+                .collect::<Option<_>>()
+                .ok_or(GitError::Index { source }),
         }
     }
 
@@ -248,13 +257,15 @@ impl Repo {
     fn named_by_git(&self, path: &Path) -> Option<Staged> {
         let options = ["--literal-pathspecs", "ls-files", "--stage", "-z", "--"].map(OsStr::new);
         let listing = self.git(options.into_iter().chain([path.as_os_str()]))?;
-        let content = match listing.split(|byte| *byte == b'\t').next().and_then(|meta| std::str::from_utf8(meta).ok()) {
-            Some(meta) if !meta.is_empty() => match meta.split(' ').collect::<Vec<_>>().as_slice() {
-                [mode, id, "0"] => content(u32::from_str_radix(mode, 8).ok()?, Oid::from_str(id).ok()?),
-                _ => Content::None(Skip::Unmerged),
-            },
-            _ => Content::None(Skip::Untracked),
-        };
+        let content =
+            match listing.split(|byte| *byte == b'\t').next().and_then(|meta| std::str::from_utf8(meta).ok())
+            {
+                Some(meta) if !meta.is_empty() => match meta.split(' ').collect::<Vec<_>>().as_slice() {
+                    [mode, id, "0"] => content(u32::from_str_radix(mode, 8).ok()?, Oid::from_str(id).ok()?),
+                    _ => Content::None(Skip::Unmerged),
+                },
+                _ => Content::None(Skip::Untracked),
+            };
         Some(Staged { path: path.to_owned(), content })
     }
 
@@ -265,7 +276,8 @@ impl Repo {
 
     /// Whether the index holds the text of `path` that the patch was made from, and will after the commit.
     pub fn is_staged(&self, change: &Change) -> bool {
-        let is_passing = std::env::var_os("GIT_INDEX_FILE").is_some_and(|name| name.as_encoded_bytes().ends_with(b".lock"));
+        let is_passing = std::env::var_os("GIT_INDEX_FILE")
+            .is_some_and(|name| name.as_encoded_bytes().ends_with(b".lock"));
         let Ok(id) = Oid::hash_object(git2::ObjectType::Blob, &change.before) else { return false };
         let staged = self.named(std::slice::from_ref(&change.path)).unwrap_or_default();
         !is_passing && staged.iter().any(|staged| staged.content == Content::Text(BlobId(id)))
@@ -284,7 +296,11 @@ impl Repo {
     /// Where git looks for hooks.
     pub fn hooks(&self) -> Result<HooksFolder, GitError> {
         let own = self.own_hooks();
-        let config = self.inner.config().and_then(|mut config| config.snapshot()).map_err(|source| GitError::Config { source })?;
+        let config = self
+            .inner
+            .config()
+            .and_then(|mut config| config.snapshot())
+            .map_err(|source| GitError::Config { source })?;
         let path = match config.get_path("core.hooksPath") {
             Ok(path) => self.root.join(path),
             Err(error) if error.code() == ErrorCode::NotFound => own.clone(),
@@ -331,7 +347,8 @@ impl Change {
             return Some(self.after.clone());
         }
         let unix = replace(disk, b"\r\n", b"\n");
-        let is_converted = !self.before.contains(&b'\r') && unix != disk && replace(&unix, b"\n", b"\r\n") == disk;
+        let is_converted =
+            !self.before.contains(&b'\r') && unix != disk && replace(&unix, b"\n", b"\r\n") == disk;
         if !is_converted {
             return merge(&self.before, &self.after, disk);
         }
@@ -391,7 +408,8 @@ fn patched(diff: &Diff<'_>, before: &[u8]) -> Option<Vec<u8>> {
         for line_idx in 0..n_lines {
             let line = patch.line_in_hunk(hunk_idx, line_idx).ok()?;
             // "\ No newline at end of file" is a line of its own behind the one it speaks of.
-            let ends_bare = patch.line_in_hunk(hunk_idx, line_idx + 1).is_ok_and(|next| is_eof_mark(next.origin_value()));
+            let ends_bare =
+                patch.line_in_hunk(hunk_idx, line_idx + 1).is_ok_and(|next| is_eof_mark(next.origin_value()));
             let text = line.content().strip_suffix(b"\n").filter(|_| ends_bare).unwrap_or(line.content());
             let origin = line.origin_value();
             if matches!(origin, DiffLineType::Context | DiffLineType::Deletion) {
@@ -482,18 +500,24 @@ mod tests {
 
     #[test]
     fn a_patch_is_what_git_apply_reads() {
-        let index = "index 4a1e04aca198ab6bc8bad2149afad2a7cc3ad45c..a19096b572ed8dab6bb8b565294b78f5da9d24b9";
+        let index =
+            "index 4a1e04aca198ab6bc8bad2149afad2a7cc3ad45c..a19096b572ed8dab6bb8b565294b78f5da9d24b9";
         check_patch(
             "a b.py",
             "f(\n",
             "f()\n",
-            &format!("diff --git a/a b.py b/a b.py\n{index}\n--- a/a b.py\n+++ b/a b.py\n@@ -1 +1 @@\n-f(\n+f()\n"),
+            &format!(
+                "diff --git a/a b.py b/a b.py\n{index}\n--- a/a b.py\n+++ b/a b.py\n@@ -1 +1 @@\n-f(\n+f()\n"
+            ),
         );
         check_patch(
             "\n\"é.py",
             "f(\n",
             "f()\n",
-            &format!("diff --git {0}a{1} {0}b{1}\n{index}\n--- {0}a{1}\n+++ {0}b{1}\n@@ -1 +1 @@\n-f(\n+f()\n", '"', r#"/\n\"\303\251.py""#),
+            &format!(
+                "diff --git {0}a{1} {0}b{1}\n{index}\n--- {0}a{1}\n+++ {0}b{1}\n@@ -1 +1 @@\n-f(\n+f()\n",
+                '"', r#"/\n\"\303\251.py""#
+            ),
         );
     }
 

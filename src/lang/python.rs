@@ -3,10 +3,12 @@
 use std::path::Path;
 
 use ruff_python_ast::PythonVersion;
+use ruff_python_ast::token::TokenKind;
 use ruff_python_parser::{
     Mode, ParseErrorType, ParseOptions, Parsed, UnsupportedSyntaxError, UnsupportedSyntaxErrorKind,
     parse_unchecked,
 };
+use ruff_text_size::Ranged;
 
 use super::{Dialect, Fault, Language};
 use crate::lexeme::LexStyle;
@@ -15,8 +17,9 @@ pub struct Python;
 
 static STYLE: LexStyle = LexStyle {
     marks: &[
-        ">>>", "**=", "//=", ">>=", "<<=", "...", "===", "!==", "==", "!=", ">=", "<=", "->", ":=", "+=", "-=",
-        "*=", "/=", "%=", "&=", "|=", "^=", "@=", "**", "//", "<<", ">>", "<>", "=>", "&&", "||", "++", "--",
+        ">>>", "**=", "//=", ">>=", "<<=", "...", "===", "!==", "==", "!=", ">=", "<=", "->", ":=", "+=",
+        "-=", "*=", "/=", "%=", "&=", "|=", "^=", "@=", "**", "//", "<<", ">>", "<>", "=>", "&&", "||", "++",
+        "--",
     ],
     sigils: "",
     joiners: "",
@@ -50,7 +53,10 @@ impl Language for Python {
             .errors()
             .iter()
             .map(|error| Fault {
-                span: clamp(text, error.location.start().to_usize() + bom..error.location.end().to_usize() + bom),
+                span: clamp(
+                    text,
+                    error.location.start().to_usize() + bom..error.location.end().to_usize() + bom,
+                ),
                 message: error.error.to_string(),
                 code: code(&error.error),
             })
@@ -59,6 +65,9 @@ impl Language for Python {
 
     fn flaws(&self, text: &str, dialect: Dialect) -> Vec<Fault> {
         let mut flaws = self.faults(text, dialect);
+        if flaws.is_empty() && text.contains('\t') {
+            flaws.extend(mixed_indentation(text));
+        }
         if flaws.is_empty() && text.contains("except") {
             // Python 2's `except A, e:` parses since 3.14 and means something else.
             let bom = text.len() - text.trim_start_matches('\u{feff}').len();
@@ -120,11 +129,54 @@ fn clamp(text: &str, span: std::ops::Range<usize>) -> std::ops::Range<usize> {
     start..floor(span.end).max(start)
 }
 
+/// Lines whose indentation means one thing with tabs of eight columns and another with tabs of one:
+/// Python refuses them; ruff, whose tabs are narrower, may not.
+fn mixed_indentation(text: &str) -> Option<Fault> {
+    let parsed = parse(text, PythonVersion::latest());
+    let mut open: Vec<(usize, usize)> = vec![(0, 0)];
+    let mut at_start = true;
+    for token in parsed.tokens() {
+        match token.kind() {
+            TokenKind::Newline => at_start = true,
+            TokenKind::NonLogicalNewline | TokenKind::Comment | TokenKind::Indent | TokenKind::Dedent => {}
+            _ if at_start => {
+                at_start = false;
+                let end = token.range().start().to_usize();
+                let start = text[..end].rfind('\n').map_or(0, |at| at + 1);
+                let here = columns(&text[start..end]);
+                let depth = open.len();
+                open.retain(|level| level.0 <= here.0);
+                let closes = open.len() < depth;
+                let last = *open.last().unwrap_or(&(0, 0));
+                let agrees = if last.0 == here.0 { last.1 == here.1 } else { !closes && last.1 < here.1 };
+                if !agrees {
+                    let message = "inconsistent use of tabs and spaces in indentation".to_owned();
+                    return Some(Fault { span: start..end, message, code: 43 });
+                }
+                if here.0 > last.0 {
+                    open.push(here);
+                }
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Width of an indentation with tabs to every eighth column, and with tabs of one.
+fn columns(indent: &str) -> (usize, usize) {
+    indent.chars().fold((0, 0), |(wide, narrow), c| match c {
+        '\t' => (wide / 8 * 8 + 8, narrow + 1),
+        '\x0c' => (0, 0),
+        _ => (wide + 1, narrow + 1),
+    })
+}
+
 /// Numbers the kinds of parse error; the model learns what each tends to mean. Part of the checkpoint
 /// format: append, never renumber.
 fn code(error: &ParseErrorType) -> u8 {
     use ParseErrorType as E;
-    use ruff_python_ast::token::TokenKind as T;
+    use TokenKind as T;
     match error {
         E::ExpectedToken { expected, .. } => match expected {
             T::Colon => 2,
@@ -176,5 +228,37 @@ fn code(error: &ParseErrorType) -> u8 {
             _ => 41,
         },
         _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, faults: bool, flaws: bool) {
+        assert_eq!(!Python.faults(text, Dialect::default()).is_empty(), faults, "{text:?}");
+        assert_eq!(!Python.flaws(text, Dialect::default()).is_empty(), flaws, "{text:?}");
+    }
+
+    #[test]
+    fn what_a_repair_may_not_leave_behind() {
+        check("x = 1\n", false, false);
+        check("x = (\n", true, true);
+        check("try:\n    f()\nexcept A, e:\n    pass\n", false, true);
+        check("try:\n    f()\nexcept (A, e):\n    pass\n", false, false);
+        check("if x:\n\ty\n\tz\n", false, false);
+        check("if x:\n        y\n\tz\n", true, true);
+        check("class A:\n\tdef f():\n    \ty\n", false, true);
+        check("class A:\n\tdef f():\n    y\n", false, true);
+        check("if x:\n    y = (1,\n\t2)\n", false, false);
+    }
+
+    #[test]
+    fn a_repair_asks_for_no_newer_python_than_the_file_did() {
+        let accepts = |before: &str, after: &str| Python.accepts(before, after, Dialect::default());
+        assert!(accepts("x = (1\n", "x = (1)\n"));
+        assert!(!accepts("type x = 1 +\n", "x = f'{a['b']}'\ntype x = 1\ntype y = 2\n"));
+        assert!(!accepts("x = 1 +\n", "type x = 1\n"));
     }
 }

@@ -23,7 +23,10 @@ fn check(repo: &TestRepo, code: i32, stdout: &str, stderr: &str) {
     let said = repo.lastmile(["apply"]);
     let patch = repo.patches(".git/lastmile").first().cloned().unwrap_or_default();
     let stderr = stderr.replace("PATCH", &format!(".git/lastmile/{patch}"));
-    assert_eq!((said.stderr.as_str(), said.stdout.as_str(), said.code), (stderr.as_str(), stdout, Some(code)));
+    assert_eq!(
+        (said.stderr.as_str(), said.stdout.as_str(), said.code),
+        (stderr.as_str(), stdout, Some(code))
+    );
     assert_eq!(repo.git_state(), before, "the index, the stash and the references stay");
 }
 
@@ -181,7 +184,10 @@ fn a_patch_that_was_tampered_with_is_refused() {
     let name = patch.trim_start_matches(".git/lastmile/");
     assert_eq!(
         (said.code, said.stderr.replace(name, "PATCH").as_str()),
-        (Some(1), "error: `[repo]/.git/lastmile/PATCH` is of no use: the patch is not one that lastmile wrote\n")
+        (
+            Some(1),
+            "error: `[repo]/.git/lastmile/PATCH` is of no use: the patch is not one that lastmile wrote\n"
+        )
     );
     assert_eq!(repo.read("a.py"), BROKEN);
 }

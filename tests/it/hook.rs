@@ -173,7 +173,10 @@ fn the_staged_text_is_judged_not_the_file() {
     repo.git(["add", "a.py"]);
     repo.write("a.py", "x = 2\n");
     let said = commit(&repo, [], 1);
-    assert!(said.stderr.contains("hint: `a.py`: the file on disk has no fault; stage it: `git add -- a.py`\n"), "{said:?}");
+    assert!(
+        said.stderr.contains("hint: `a.py`: the file on disk has no fault; stage it: `git add -- a.py`\n"),
+        "{said:?}"
+    );
     assert_eq!(repo.read("a.py"), "x = 2\n");
 }
 
@@ -209,7 +212,9 @@ fn linked_worktrees_and_subdirectories() {
     let folder = repo.base().join("linked/deep/er");
     fs::create_dir_all(&folder).expect("it is ours");
     fs::write(folder.join("a.py"), BROKEN).expect("it is ours");
-    let run = |program: &str, arguments: &[&str]| repo.run(repo.command(program).current_dir(&folder).args(arguments));
+    let run = |program: &str, arguments: &[&str]| {
+        repo.run(repo.command(program).current_dir(&folder).args(arguments))
+    };
     assert_eq!(run("git", &["add", "."]).code, Some(0));
     let said = run("git", &["commit", "-qm", "x"]);
     assert_eq!(said.code, Some(1), "{said:?}");
@@ -219,7 +224,9 @@ fn linked_worktrees_and_subdirectories() {
     assert!(said.stderr.contains(&format!("`{line}`")), "{said:?}");
     assert_eq!(repo.patches(".git/lastmile"), [""; 0]);
     // The line works as it is printed, from the folder of the commit.
-    let line = line.replace("[base]", &repo.base().to_string_lossy()).replace("[repo]", &repo.root.to_string_lossy());
+    let line = line
+        .replace("[base]", &repo.base().to_string_lossy())
+        .replace("[repo]", &repo.root.to_string_lossy());
     assert_eq!(run("sh", &["-c", &line]).code, Some(0));
     assert_eq!(fs::read_to_string(folder.join("a.py")).expect("it is there"), REPAIRED);
     assert_eq!(run("lastmile", &["apply"]).code, Some(0));
@@ -249,7 +256,10 @@ fn a_partly_staged_file_that_conflicts_is_left_as_it_is() {
     let patch = only_patch(&repo, ".git/lastmile");
     let line = format!("git apply --cached {patch}");
     assert!(said.stderr.contains("lines of the repair were edited since they were staged"), "{said:?}");
-    assert!(said.stderr.contains(&format!("hint: to repair what is staged, and only that: `{line}`\n")), "{said:?}");
+    assert!(
+        said.stderr.contains(&format!("hint: to repair what is staged, and only that: `{line}`\n")),
+        "{said:?}"
+    );
     assert_eq!(repo.run(repo.command("sh").args(["-c", &line])).code, Some(0));
     assert_eq!(repo.git(["show", ":a.py"]), REPAIRED);
     commit(&repo, [], 0);
@@ -302,7 +312,15 @@ fn bytes_around_the_repair_stay() {
 
 #[test]
 fn any_name_will_do() {
-    for name in [&b"two words.py"[..], b"new\nline.py", b"-x.py", b"--write.py", b"\xff\xfe.py", b"it's \"q\" \\.py", b":(top)a.py"] {
+    for name in [
+        &b"two words.py"[..],
+        b"new\nline.py",
+        b"-x.py",
+        b"--write.py",
+        b"\xff\xfe.py",
+        b"it's \"q\" \\.py",
+        b":(top)a.py",
+    ] {
         check_bytes(name, b"f(\n", b"f()\n");
     }
 }
@@ -349,7 +367,10 @@ fn states_of_the_index_that_hold_no_text_of_ours() {
         },
         "warning: `sub` is not judged: it is a submodule\n",
     );
-    check_left_alone(|repo| repo.stage("a.py", pointer), "warning: `a.py` is not judged: it is a pointer of Git LFS\n");
+    check_left_alone(
+        |repo| repo.stage("a.py", pointer),
+        "warning: `a.py` is not judged: it is a pointer of Git LFS\n",
+    );
     check_left_alone(
         |repo| {
             repo.write(".gitattributes", "*.py filter=secret\n");
@@ -385,7 +406,10 @@ fn only_the_intent_to_add_stays_only_that() {
     repo.git(["add", "--intent-to-add", "new.py"]);
     repo.stage("a.py", "x = 1\n");
     commit(&repo, [], 0);
-    assert_eq!((repo.read("new.py").as_str(), repo.git(["status", "--porcelain"]).as_str()), (BROKEN, " A new.py\n"));
+    assert_eq!(
+        (repo.read("new.py").as_str(), repo.git(["status", "--porcelain"]).as_str()),
+        (BROKEN, " A new.py\n")
+    );
 }
 
 #[test]
@@ -417,7 +441,10 @@ fn unmerged_files_are_left_to_people() {
     let said = repo.lastmile(["hook", "pre-commit", "--verbose", "a.py", "none.py"]);
     assert_eq!(
         (said.code, said.stderr.as_str()),
-        (Some(0), "warning: `a.py` is not judged: it is unmerged\nwarning: `none.py` is not judged: git does not track it\n")
+        (
+            Some(0),
+            "warning: `a.py` is not judged: it is unmerged\nwarning: `none.py` is not judged: git does not track it\n"
+        )
     );
 }
 
@@ -486,13 +513,23 @@ fn an_engine_that_fails_hides_no_fault() {
 #[test]
 fn time_for_repairs_runs_out_and_faults_are_still_told() {
     let repo = TestRepo::with_hook();
-    repo.write("lastmile.toml", "[repair]\nbudget_ms = 300\n[engine]\ngrace_ms = 0\n[hook]\nbudget_ms = 250\n");
+    repo.write(
+        "lastmile.toml",
+        "[repair]\nbudget_ms = 300\n[engine]\ngrace_ms = 0\n[hook]\nbudget_ms = 250\n",
+    );
     repo.stage("a.py", BROKEN);
     repo.stage("b.py", BROKEN);
-    let said = repo.run(repo.command("git").env("LASTMILE_TEST_ENGINE", "sleeps").args(["commit", "-qm", "x"]));
+    let said =
+        repo.run(repo.command("git").env("LASTMILE_TEST_ENGINE", "sleeps").args(["commit", "-qm", "x"]));
     assert_eq!(said.code, Some(1));
-    assert!(said.stderr.contains("`a.py` does not parse") && said.stderr.contains("`b.py` does not parse"), "{said:?}");
-    assert!(said.stderr.contains("no suggestion: the time for repairs is up (`hook.budget_ms`)\n"), "{said:?}");
+    assert!(
+        said.stderr.contains("`a.py` does not parse") && said.stderr.contains("`b.py` does not parse"),
+        "{said:?}"
+    );
+    assert!(
+        said.stderr.contains("no suggestion: the time for repairs is up (`hook.budget_ms`)\n"),
+        "{said:?}"
+    );
 }
 
 #[test]
@@ -537,7 +574,11 @@ fn a_kill_leaves_the_file_whole() {
         assert_eq!(repo.git_state(), state);
         repo.write("a.py", text("f("));
     }
-    assert_eq!(repo.lastmile(["hook", "pre-commit", "--write"]).code, Some(1), "{n_written} of 12 were written");
+    assert_eq!(
+        repo.lastmile(["hook", "pre-commit", "--write"]).code,
+        Some(1),
+        "{n_written} of 12 were written"
+    );
     assert_eq!(repo.read("a.py"), text("f()"));
 }
 
@@ -551,7 +592,9 @@ fn many_files_are_judged_in_order() {
     let said = commit(&repo, [], 1);
     let named: Vec<_> = said.stderr.lines().filter_map(|line| line.strip_prefix("error: ")).collect();
     assert_eq!(named, ["`f007.py` does not parse", "`f107.py` does not parse", "`f207.py` does not parse"]);
-    assert!(said.stderr.ends_with("hint: run `lastmile apply` to accept these 3, or `git commit --no-verify` to skip this hook\n"));
+    assert!(said.stderr.ends_with(
+        "hint: run `lastmile apply` to accept these 3, or `git commit --no-verify` to skip this hook\n"
+    ));
 }
 
 #[test]
@@ -561,6 +604,9 @@ fn a_suggestion_that_cannot_be_saved_is_shown() {
     repo.write(".git/lastmile", "in the way");
     let said = commit(&repo, [], 1);
     assert!(said.stderr.contains("suggestion: safe (parses"), "{said:?}");
-    assert!(said.stderr.contains("warning: failed to save the suggestion as `[repo]/.git/lastmile/a.py-"), "{said:?}");
+    assert!(
+        said.stderr.contains("warning: failed to save the suggestion as `[repo]/.git/lastmile/a.py-"),
+        "{said:?}"
+    );
     assert_eq!(repo.read("a.py"), BROKEN);
 }

@@ -59,7 +59,8 @@ fn check_refusal(repo: &TestRepo, folder: &Path, expected: &str) {
 #[test]
 fn comes_and_goes_without_a_trace() {
     let repo = TestRepo::new();
-    let (came, went) = ("installed `[repo]/.git/hooks/pre-commit`\n", "removed `[repo]/.git/hooks/pre-commit`\n");
+    let (came, went) =
+        ("installed `[repo]/.git/hooks/pre-commit`\n", "removed `[repo]/.git/hooks/pre-commit`\n");
     check_round_trip(&repo, ".git/hooks", came, went);
     fs::remove_dir_all(repo.root.join(".git/hooks")).expect("it is ours");
     fs::create_dir(repo.root.join(".git/hooks")).expect("it is ours");
@@ -91,7 +92,8 @@ fn a_foreign_hook_goes_first_and_comes_back() {
 fn a_hook_that_is_a_link_or_not_executable_comes_back_too() {
     let repo = TestRepo::new();
     put_foreign(&repo, "scripts/check", FOREIGN);
-    std::os::unix::fs::symlink("../../scripts/check", repo.root.join(".git/hooks/pre-commit")).expect("it is ours");
+    std::os::unix::fs::symlink("../../scripts/check", repo.root.join(".git/hooks/pre-commit"))
+        .expect("it is ours");
     let came = "installed `[repo]/.git/hooks/pre-commit`\n\
                 the hook that was there goes first; it is kept as `[repo]/.git/hooks/pre-commit.before-lastmile`\n";
     let went = "put back `[repo]/.git/hooks/pre-commit` as it was\n";
@@ -106,11 +108,17 @@ fn twice_is_once() {
     let repo = TestRepo::with_hook();
     let before = listing(&repo.root.join(".git/hooks"));
     let said = repo.lastmile(["install"]);
-    assert_eq!((said.code, said.stdout.as_str()), (Some(0), "`[repo]/.git/hooks/pre-commit` is in place already\n"));
+    assert_eq!(
+        (said.code, said.stdout.as_str()),
+        (Some(0), "`[repo]/.git/hooks/pre-commit` is in place already\n")
+    );
     assert_eq!(listing(&repo.root.join(".git/hooks")), before);
     repo.lastmile(["uninstall"]);
     let said = repo.lastmile(["uninstall"]);
-    assert_eq!((said.code, said.stdout.as_str()), (Some(0), "nothing to remove: `lastmile install` has not put a hook here\n"));
+    assert_eq!(
+        (said.code, said.stdout.as_str()),
+        (Some(0), "nothing to remove: `lastmile install` has not put a hook here\n")
+    );
 }
 
 #[test]
@@ -118,9 +126,15 @@ fn a_hook_that_calls_lastmile_is_left_alone() {
     let repo = TestRepo::new();
     put_foreign(&repo, ".git/hooks/pre-commit", "#!/bin/sh\nlastmile hook pre-commit\n");
     let said = repo.lastmile(["install"]);
-    assert_eq!((said.code, said.stdout.as_str()), (Some(0), "`[repo]/.git/hooks/pre-commit` calls lastmile already\n"));
+    assert_eq!(
+        (said.code, said.stdout.as_str()),
+        (Some(0), "`[repo]/.git/hooks/pre-commit` calls lastmile already\n")
+    );
     assert_eq!(repo.read(".git/hooks/pre-commit"), "#!/bin/sh\nlastmile hook pre-commit\n");
-    assert_eq!(repo.lastmile(["uninstall"]).stdout, "nothing to remove: `lastmile install` has not put a hook here\n");
+    assert_eq!(
+        repo.lastmile(["uninstall"]).stdout,
+        "nothing to remove: `lastmile install` has not put a hook here\n"
+    );
 }
 
 #[test]
@@ -141,13 +155,18 @@ fn an_edited_hook_is_not_removed() {
 #[test]
 fn a_program_that_is_gone_does_not_block_commits() {
     let repo = TestRepo::with_hook();
-    let shim = repo.read(".git/hooks/pre-commit").replace(env!("CARGO_BIN_EXE_lastmile"), "/nowhere/lastmile");
+    let shim =
+        repo.read(".git/hooks/pre-commit").replace(env!("CARGO_BIN_EXE_lastmile"), "/nowhere/lastmile");
     repo.write(".git/hooks/pre-commit", shim);
     repo.stage("a.py", "f(\n");
-    let said = repo.run(repo.command("git").env("PATH", "/usr/bin:/bin:/usr/local/bin").args(["commit", "-qm", "x"]));
+    let said = repo
+        .run(repo.command("git").env("PATH", "/usr/bin:/bin:/usr/local/bin").args(["commit", "-qm", "x"]));
     assert_eq!(
         (said.code, said.stderr.as_str()),
-        (Some(0), "warning: `lastmile` is not found, so nothing was checked\nhint: install it, or remove this hook: .git/hooks/pre-commit\n")
+        (
+            Some(0),
+            "warning: `lastmile` is not found, so nothing was checked\nhint: install it, or remove this hook: .git/hooks/pre-commit\n"
+        )
     );
 }
 
@@ -155,7 +174,8 @@ fn a_program_that_is_gone_does_not_block_commits() {
 fn hooks_path_in_the_working_tree_is_respected() {
     let repo = TestRepo::new();
     repo.git(["config", "core.hooksPath", ".githooks"]);
-    let came = "installed `[repo]/.githooks/pre-commit`\nit lies in the working tree: commit it to share it\n";
+    let came =
+        "installed `[repo]/.githooks/pre-commit`\nit lies in the working tree: commit it to share it\n";
     fs::create_dir(repo.root.join(".githooks")).expect("it is ours");
     check_round_trip(&repo, ".githooks", came, "removed `[repo]/.githooks/pre-commit`\n");
     repo.lastmile(["install"]);
@@ -237,8 +257,14 @@ fn outside_of_a_repository_it_says_so() {
     let repo = TestRepo::new();
     let said = repo.run(repo.command("lastmile").current_dir(repo.base().join("home")).arg("install"));
     assert_eq!(said.code, Some(2));
-    assert!(said.stderr.starts_with("error: `.` is not inside a git repository that can be read"), "{said:?}");
+    assert!(
+        said.stderr.starts_with("error: `.` is not inside a git repository that can be read"),
+        "{said:?}"
+    );
     repo.git(["init", "--quiet", "--bare", "../bare"]);
     let said = repo.run(repo.command("lastmile").current_dir(repo.base().join("bare")).arg("install"));
-    assert_eq!((said.code, said.stderr.as_str()), (Some(2), "error: the repository `[base]/bare/` has no working tree\n"));
+    assert_eq!(
+        (said.code, said.stderr.as_str()),
+        (Some(2), "error: the repository `[base]/bare/` has no working tree\n")
+    );
 }

@@ -11,7 +11,10 @@ const REPAIRED: &str = "f()\na = 1\nb = 2\nc = 3\n";
 fn manager(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let venv = Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/bin");
-    let found = std::env::split_paths(&path).chain([venv]).map(|folder| folder.join(name)).find(|program| program.is_file());
+    let found = std::env::split_paths(&path)
+        .chain([venv])
+        .map(|folder| folder.join(name))
+        .find(|program| program.is_file());
     assert!(found.is_some() || std::env::var_os("CI").is_none(), "CI must have {name} (`make tools`)");
     found
 }
@@ -28,7 +31,10 @@ fn repository(program: &Path, id: &str) -> TestRepo {
     repo.git(["-C", "../project", "commit", "--quiet", "-m", "release"]);
     repo.git(["-C", "../project", "tag", "v1"]);
     let address = project.display();
-    repo.write(".pre-commit-config.yaml", format!("repos:\n- repo: {address}\n  rev: v1\n  hooks:\n  - id: {id}\n"));
+    repo.write(
+        ".pre-commit-config.yaml",
+        format!("repos:\n- repo: {address}\n  rev: v1\n  hooks:\n  - id: {id}\n"),
+    );
     repo.git(["add", "--all"]);
     let said = run(&repo, program, &["install"]);
     assert_eq!(said.code, Some(0), "{said:?}");

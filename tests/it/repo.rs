@@ -92,7 +92,8 @@ impl TestRepo {
         }
         let own = Path::new(env!("CARGO_BIN_EXE_lastmile")).parent().expect("it lies in a folder").to_owned();
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let path = std::env::join_paths([own].into_iter().chain(std::env::split_paths(&path))).expect("no colon in it");
+        let path = std::env::join_paths([own].into_iter().chain(std::env::split_paths(&path)))
+            .expect("no colon in it");
         command
             .current_dir(&self.root)
             .env("PATH", path)
@@ -148,7 +149,8 @@ impl TestRepo {
     #[track_caller]
     pub(crate) fn read(&self, path: impl AsRef<Path>) -> String {
         let bytes = fs::read(self.root.join(&path));
-        String::from_utf8_lossy(&bytes.unwrap_or_else(|error| panic!("{}: {error}", path.as_ref().display()))).into_owned()
+        String::from_utf8_lossy(&bytes.unwrap_or_else(|error| panic!("{}: {error}", path.as_ref().display())))
+            .into_owned()
     }
 
     /// Writes and stages.
@@ -165,7 +167,8 @@ impl TestRepo {
 
     /// Everything that a hook must leave as it is, besides the files on disk.
     pub(crate) fn git_state(&self) -> String {
-        let lists = [self.git(["ls-files", "--stage"]), self.git(["stash", "list"]), self.git(["for-each-ref"])];
+        let lists =
+            [self.git(["ls-files", "--stage"]), self.git(["stash", "list"]), self.git(["for-each-ref"])];
         lists.join("--\n")
     }
 
@@ -174,7 +177,8 @@ impl TestRepo {
         let Ok(entries) = fs::read_dir(self.root.join(folder)) else { return Vec::new() };
         let paths = entries.map(|entry| entry.expect("it is ours").path());
         let patches = paths.filter(|path| path.extension().is_some_and(|extension| extension == "patch"));
-        let mut names: Vec<_> = patches.map(|path| path.file_name().expect("a file").to_string_lossy().into_owned()).collect();
+        let mut names: Vec<_> =
+            patches.map(|path| path.file_name().expect("a file").to_string_lossy().into_owned()).collect();
         names.sort();
         names
     }
