@@ -116,6 +116,8 @@ def main():
     warnings.simplefilter("ignore")  # SyntaxWarnings of the code that is judged
     rows = [json.loads(line) for line in args.rows.open(encoding="utf-8")]
     samples = answers(rows, args.program)
+    if len(samples) < 10 * FOLDS:
+        sys.exit(f"error: {len(samples)} of {len(rows)} rows got a candidate, too few to fit; try `lastmile doctor`")
     predicted = out_of_fold(samples)
     print(f"{len(rows)} rows, {len(samples)} with a candidate, {sum(right for _, right in samples)} right")
     print("| predicted | candidates | right |\n| --- | --- | --- |")
