@@ -21,8 +21,8 @@ import warnings
 from pathlib import Path
 
 FEATURES = ["bias", "score", "gap", "rank", "siblings", "events", "lexemes", "faults", "votes", "windows"]
-# How many siblings there are depends on how many were asked for, and the length of a file says little about its fault.
-USED = ["bias", "score", "gap", "events", "faults"]
+# How many siblings there are depends on how many were asked for.
+USED = ["bias", "score", "gap", "events", "lexemes", "faults"]
 FOLDS = 5
 RIDGE = 1.0
 
@@ -109,7 +109,7 @@ def main():
     parser = argparse.ArgumentParser(description="Fit how sure lastmile is of its first candidate.")
     parser.add_argument("--pack", type=Path, required=True, help="folder of the pack, such as models/python")
     parser.add_argument("--program", default="target/release/lastmile repair --jsonl --features")
-    parser.add_argument("--precision", type=float, default=0.94, help="share of safe suggestions that must be right")
+    parser.add_argument("--precision", type=float, default=0.9, help="share of safe suggestions that must be right")
     parser.add_argument("--write", action="store_true", help="put the result into model.toml")
     parser.add_argument("rows", type=Path)
     args = parser.parse_args()

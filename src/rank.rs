@@ -141,7 +141,7 @@ fn features(before: &State, n_faults: usize, repairs: &[Verified], rank: usize) 
 }
 
 /// The gap to the second best when there is none: as good as a clear lead.
-const NO_RIVAL: f64 = 20.0;
+const NO_RIVAL: f64 = 8.0;
 
 /// Lexemes between the first and the last change beyond which a repair counts as very large.
 const MAX_ALIGNED: usize = 400;

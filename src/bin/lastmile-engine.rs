@@ -66,7 +66,7 @@ struct TrainArgs {
     /// Threads for libtorch on the CPU
     #[arg(long, default_value_t = 1)]
     threads: i32,
-    /// Overrides of the configuration, such as n_steps=2000
+    /// Overrides of the configuration, such as `n_steps=2000`
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
 }

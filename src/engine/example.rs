@@ -68,7 +68,6 @@ impl Input {
     }
 
     /// Places, the end of the text included.
-    #[expect(clippy::len_without_is_empty, reason = "the end is always there")]
     pub fn len(&self) -> usize {
         self.pieces.len()
     }
