@@ -44,8 +44,8 @@ pub(super) fn page(explained: &Explained) -> String {
     out
 }
 
-const LEGEND: &str = "<p class=\"faint\">Rate: the log-odds of the edit against leaving the place alone. \
-    Noise: how many edits the network was told are still to come. Choose a step to see the text after it.</p>\n";
+const LEGEND: &str = "<p class=\"faint\">Rate: the logarithm of the edit's probability. \
+    Noise: how many edits the network was told are still to come, 0 where it was not told. Choose a step to see the text after it.</p>\n";
 
 fn chip(best: &Ranked) -> String {
     let class = if best.applicability == Applicability::Safe { "safe" } else { "review" };

@@ -39,7 +39,7 @@ pub(super) struct RepairArgs {
 
 const EXAMPLES: &str = r#"Examples:
   echo '{"id": "1", "lang": "python", "text": "print(1"}' | lastmile repair --jsonl
-  {"id":"1","candidates":[{"text":"print(1)","score":4.2}],"ms":31.0}
+  {"id":"1","candidates":[{"text":"print(1)","score":-0.07,"confidence":0.99}],"ms":295.8}
 
 Candidates come best first and all parse; a text that is fine has none. A line that cannot be read gets
 an answer with "error". A row may name its language version: {"target": "3.9"}."#;
