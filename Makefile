@@ -59,9 +59,14 @@ tools: ## install the tools of `lint` and of the hook tests into .venv
 		.venv/bin/python -m pip --disable-pip-version-check install --quiet -r tests/setup/requirements.txt && \
 		cp tests/setup/requirements.txt .venv/installed.txt; }
 
-.PHONY: bench
-bench: build ## time repairs and count the right ones: make bench SETS='rows.jsonl …'
-	@$(PYTHON) tests/setup/bench.py $(SETS)
+BENCHES := hook check repair fix valid
+
+.PHONY: bench $(BENCHES:%=bench-%)
+bench: $(BENCHES:%=bench-%) ## measure against the targets; one alone: make bench-repair SETS='rows.jsonl …'
+
+$(BENCHES:%=bench-%): bench-%: build tools
+	@echo "==> $*"
+	@$(PYTHON) tests/bench/$*.py $(if $(filter repair,$*),$(SETS))
 
 .PHONY: install
 install: build ## copy both programs, the models and libtorch below PREFIX (default /usr/local)
