@@ -5,8 +5,9 @@ use std::ops::Range;
 use crate::lang::Fault;
 use crate::lexeme::{Bracket, Hint, Kind, LexStyle, Lexeme, Zone, hints, lex};
 
-/// A text that is no longer than this many lexemes is one window.
-const WHOLE: usize = 256;
+/// A text that is no longer than this many lexemes is one window: a few less than the model reads, since
+/// repairs add some.
+const WHOLE: usize = 240;
 /// A window is filled up with lines around the fault to this many lexemes.
 const FILLED: usize = 200;
 /// A line with more lexemes than this is not given to the model.
@@ -69,6 +70,7 @@ impl<'t> Lines<'t> {
                 end += 1;
             }
             if grown == (first, end) {
+                let (first, end) = self.without_torn_strings(first, line, end);
                 return Some(self.with_region(first, end));
             }
         }
@@ -121,6 +123,19 @@ impl<'t> Lines<'t> {
 
     fn start(&self, line: usize) -> usize {
         self.starts.get(line).copied().unwrap_or(self.text.len())
+    }
+
+    /// Leaves out lines before and after `line` that belong to a string which the window would cut: half
+    /// a docstring reads like broken code.
+    fn without_torn_strings(&self, first: usize, line: usize, end: usize) -> (usize, usize) {
+        let hints = self.hints();
+        let inside = |line: usize| {
+            let opener = self.counts.get(line).and_then(|count| count.checked_sub(1));
+            line > 0 && opener.is_some_and(|idx| hints[idx].zone == Zone::Text)
+        };
+        let start = (first..line + 1).find(|line| !inside(*line)).unwrap_or(first);
+        let stop = (line + 2..end + 1).rev().find(|line| !inside(*line)).unwrap_or(end);
+        (start, stop)
     }
 
     fn hints(&self) -> Vec<Hint> {
@@ -207,6 +222,16 @@ mod tests {
         assert!(cut.starts_with("x2486 =") && cut.ends_with("x2507 = f(2507, 2507)\n"), "{cut}");
         assert!(lex(cut, Python.style()).len() <= FILLED + 1);
         assert_eq!(window.region, window.span);
+    }
+
+    #[test]
+    fn a_window_does_not_cut_a_docstring() {
+        let words = format!("{}\n", "word ".repeat(30)).repeat(20);
+        let text = format!(
+            "def f():\n    \"\"\"\n{words}    \"\"\"\n    return g(\n\n\ndef h():\n    \"\"\"\n{words}\"\"\"\n"
+        );
+        let window = Lines::new(&text, Python.style()).window(&fault(&text, "return")).expect("short lines");
+        assert_eq!(&text[window.span], "    return g(\n\n\ndef h():\n");
     }
 
     #[test]
