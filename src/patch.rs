@@ -1,5 +1,6 @@
 //! Turns a repair into edits and a unified diff.
 
+use std::fmt::Write as _;
 use std::ops::Range;
 
 use similar::{Algorithm, TextDiff, TextDiffConfig};
@@ -93,11 +94,23 @@ pub fn line_edits(before: &str, after: &str) -> Vec<LineEdit> {
 /// The difference of two texts as `git apply` and `patch -p1` read it; empty when they are equal.
 pub fn unified_diff(path: &str, before: &str, after: &str) -> String {
     let (old, new) = (lines(before), lines(after));
-    diff(&old, &new)
-        .unified_diff()
-        .context_radius(3)
-        .header(&quoted(&format!("a/{path}")), &quoted(&format!("b/{path}")))
-        .to_string()
+    let diff = diff(&old, &new);
+    let mut out = String::new();
+    // Written here and not by `similar`, which takes a lone carriage return at the end for a line end.
+    for hunk in diff.unified_diff().context_radius(3).iter_hunks() {
+        if out.is_empty() {
+            let [from, to] = ["a", "b"].map(|side| quoted(&format!("{side}/{path}")));
+            writeln!(out, "--- {from}\n+++ {to}").expect("a string takes all");
+        }
+        writeln!(out, "{}", hunk.header()).expect("a string takes all");
+        for change in hunk.iter_changes() {
+            write!(out, "{}{}", change.tag(), change.value()).expect("a string takes all");
+            if !change.value().ends_with('\n') {
+                out.push_str("\n\\ No newline at end of file\n");
+            }
+        }
+    }
+    out
 }
 
 /// Lines end at `\n` alone: a lone carriage return is part of its line, as git sees it.
@@ -151,6 +164,11 @@ mod tests {
             "x",
             "y",
             "--- a/f.py\n+++ b/f.py\n@@ -1 +1 @@\n-x\n\\ No newline at end of file\n+y\n\\ No newline at end of file\n",
+        );
+        check(
+            "f(\r",
+            "f()\r",
+            "--- a/f.py\n+++ b/f.py\n@@ -1 +1 @@\n-f(\r\n\\ No newline at end of file\n+f()\r\n\\ No newline at end of file\n",
         );
         check("same\n", "same\n", "");
     }
