@@ -49,7 +49,7 @@ impl Language for Python {
     fn faults(&self, text: &str, dialect: Dialect) -> Vec<Fault> {
         let bom = text.len() - text.trim_start_matches('\u{feff}').len();
         let parsed = parse(&text[bom..], version(dialect));
-        parsed
+        let mut faults: Vec<Fault> = parsed
             .errors()
             .iter()
             .map(|error| Fault {
@@ -60,7 +60,10 @@ impl Language for Python {
                 message: error.error.to_string(),
                 code: code(&error.error),
             })
-            .collect()
+            .collect();
+        // The parser notices what is wrong with a target only after what follows it.
+        faults.sort_by_key(|fault| fault.span.start);
+        faults
     }
 
     fn flaws(&self, text: &str, dialect: Dialect) -> Vec<Fault> {
@@ -252,6 +255,12 @@ mod tests {
         check("class A:\n\tdef f():\n    \ty\n", false, true);
         check("class A:\n\tdef f():\n    y\n", false, true);
         check("if x:\n    y = (1,\n\t2)\n", false, false);
+    }
+
+    #[test]
+    fn faults_come_in_the_order_of_the_text() {
+        let faults = Python.faults("x = [\n@@ b.py\n-n = [\n+n = []\n", Dialect::default());
+        assert!(faults.len() > 2 && faults.is_sorted_by_key(|fault| fault.span.start), "{faults:?}");
     }
 
     #[test]
