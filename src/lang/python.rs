@@ -1,14 +1,15 @@
 //! Python: ruff's parser is the judge.
 
+use std::ops::Range;
 use std::path::Path;
 
-use ruff_python_ast::PythonVersion;
 use ruff_python_ast::token::TokenKind;
+use ruff_python_ast::{Mod, PythonVersion};
 use ruff_python_parser::{
-    Mode, ParseErrorType, ParseOptions, Parsed, UnsupportedSyntaxError, UnsupportedSyntaxErrorKind,
-    parse_unchecked,
+    Mode, ParseError, ParseErrorType, ParseOptions, Parsed, UnsupportedSyntaxError,
+    UnsupportedSyntaxErrorKind, parse_unchecked,
 };
-use ruff_text_size::Ranged;
+use ruff_text_size::{Ranged, TextSize};
 
 use super::{Dialect, Fault, Language};
 use crate::lexeme::LexStyle;
@@ -47,20 +48,13 @@ impl Language for Python {
     }
 
     fn faults(&self, text: &str, dialect: Dialect) -> Vec<Fault> {
-        let bom = text.len() - text.trim_start_matches('\u{feff}').len();
-        let parsed = parse(&text[bom..], version(dialect));
-        let mut faults: Vec<Fault> = parsed
-            .errors()
-            .iter()
-            .map(|error| Fault {
-                span: clamp(
-                    text,
-                    error.location.start().to_usize() + bom..error.location.end().to_usize() + bom,
-                ),
-                message: error.error.to_string(),
-                code: code(&error.error),
-            })
-            .collect();
+        let parsed = parse(text, version(dialect));
+        let fault = |error: &ParseError| Fault {
+            span: span(text, error),
+            message: error.error.to_string(),
+            code: code(&error.error),
+        };
+        let mut faults: Vec<Fault> = parsed.errors().iter().map(fault).collect();
         // The parser notices what is wrong with a target only after what follows it.
         faults.sort_by_key(|fault| fault.span.start);
         faults
@@ -73,14 +67,13 @@ impl Language for Python {
         }
         if flaws.is_empty() && text.contains("except") {
             // Python 2's `except A, e:` parses since 3.14 and means something else.
-            let bom = text.len() - text.trim_start_matches('\u{feff}').len();
             let target = dialect.target.map_or(BEFORE_BARE_EXCEPT, |_| version(dialect));
-            let parsed = parse(&text[bom..], target);
+            let parsed = parse(text, target);
             let bare = |error: &&UnsupportedSyntaxError| {
                 error.kind == UnsupportedSyntaxErrorKind::UnparenthesizedExceptionTypes
             };
             flaws.extend(parsed.unsupported_syntax_errors().iter().filter(bare).map(|error| Fault {
-                span: clamp(text, error.range.start().to_usize() + bom..error.range.end().to_usize() + bom),
+                span: span(text, error),
                 message: "multiple exception types must be parenthesized".to_owned(),
                 code: 42,
             }));
@@ -93,10 +86,7 @@ impl Language for Python {
             return false;
         }
         let target = dialect.target.map_or(OLDEST, |_| version(dialect));
-        let newer = |text: &str| {
-            let parsed = parse(text.trim_start_matches('\u{feff}'), target);
-            parsed.unsupported_syntax_errors().len()
-        };
+        let newer = |text: &str| parse(text, target).unsupported_syntax_errors().len();
         let left = newer(after);
         left == 0 || left <= newer(before)
     }
@@ -116,26 +106,23 @@ fn version(dialect: Dialect) -> PythonVersion {
     dialect.target.map_or(PythonVersion::latest(), |(major, minor)| PythonVersion { major, minor })
 }
 
-fn parse(text: &str, target: PythonVersion) -> Parsed<ruff_python_ast::Mod> {
+fn parse(text: &str, target: PythonVersion) -> Parsed<Mod> {
     parse_unchecked(text, ParseOptions::from(Mode::Module).with_target_version(target))
 }
 
-fn clamp(text: &str, span: std::ops::Range<usize>) -> std::ops::Range<usize> {
-    let floor = |mut at: usize| {
-        at = at.min(text.len());
-        while !text.is_char_boundary(at) {
-            at -= 1;
-        }
-        at
-    };
-    let start = floor(span.start);
-    start..floor(span.end).max(start)
+/// Where something lies in the text, on character boundaries.
+fn span(text: &str, ranged: &impl Ranged) -> Range<usize> {
+    let place = |at: TextSize| text.floor_char_boundary(at.to_usize());
+    let start = place(ranged.start());
+    start..place(ranged.end()).max(start)
 }
 
 /// Lines whose indentation means one thing with tabs of eight columns and another with tabs of one:
 /// Python refuses them; ruff, whose tabs are narrower, may not.
 fn mixed_indentation(text: &str) -> Option<Fault> {
     let parsed = parse(text, PythonVersion::latest());
+    // The parser passes over a byte order mark, which is no blank either.
+    let mark = text.len() - text.strip_prefix('\u{feff}').unwrap_or(text).len();
     let mut open: Vec<(usize, usize)> = vec![(0, 0)];
     let mut at_start = true;
     for token in parsed.tokens() {
@@ -144,8 +131,8 @@ fn mixed_indentation(text: &str) -> Option<Fault> {
             TokenKind::NonLogicalNewline | TokenKind::Comment | TokenKind::Indent | TokenKind::Dedent => {}
             _ if at_start => {
                 at_start = false;
-                let end = token.range().start().to_usize();
-                let start = text[..end].rfind('\n').map_or(0, |at| at + 1);
+                let end = span(text, token).start;
+                let start = text[..end].rfind(['\n', '\r']).map_or(mark, |at| at + 1);
                 let here = columns(&text[start..end]);
                 let depth = open.len();
                 open.retain(|level| level.0 <= here.0);
@@ -255,6 +242,26 @@ mod tests {
         check("class A:\n\tdef f():\n    \ty\n", false, true);
         check("class A:\n\tdef f():\n    y\n", false, true);
         check("if x:\n    y = (1,\n\t2)\n", false, false);
+        check("f(1)\rif x:\r\ty\r", false, false);
+    }
+
+    #[test]
+    fn a_byte_order_mark_changes_nothing_but_the_places() {
+        for text in [
+            "x = (\n",
+            "é = (\n",
+            "try:\n    f()\nexcept A, e:\n    pass\n",
+            "if x:\n        y\n\tz\n",
+            "class A:\n\tdef f():\n    y\n",
+            "if x:\n\ty\n",
+        ] {
+            let mut expected = Python.flaws(text, Dialect::default());
+            for fault in &mut expected {
+                fault.span = fault.span.start + 3..fault.span.end + 3;
+            }
+            assert_eq!(Python.flaws(&format!("\u{feff}{text}"), Dialect::default()), expected, "{text:?}");
+        }
+        check("\u{feff}\u{feff}x = 1\n", true, true);
     }
 
     #[test]
