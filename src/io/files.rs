@@ -50,6 +50,15 @@ pub fn excludes(folder: &Path, patterns: &[String]) -> Result<Gitignore, FileErr
     builder.build().map_err(FileError::Pattern)
 }
 
+/// Whether patterns say to leave a path alone. They say nothing about what lies outside of their folder.
+pub fn is_excluded(excludes: &Gitignore, path: &Path, is_folder: bool) -> bool {
+    if excludes.is_empty() {
+        return false;
+    }
+    let path = absolute(path);
+    path.starts_with(excludes.path()) && excludes.matched_path_or_any_parents(path, is_folder).is_ignore()
+}
+
 /// Calls `visit` for every file below `roots`, on several threads and in no order.
 ///
 /// Folders honour .gitignore. Links inside folders are not followed: what they point to is looked at
@@ -73,9 +82,7 @@ pub fn walk(roots: &[PathBuf], excludes: &Gitignore, visit: &(impl Fn(Found) + S
                 }
             };
             let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
-            let is_excluded = !excludes.is_empty()
-                && excludes.matched_path_or_any_parents(absolute(entry.path()), is_folder).is_ignore();
-            if is_excluded {
+            if is_excluded(excludes, entry.path(), is_folder) {
                 return WalkState::Skip;
             }
             let is_named = entry.depth() == 0;

@@ -124,6 +124,10 @@ fn gitignore_and_exclude_are_honoured() {
     assert_eq!(sandbox.run(&["check"]).code, Some(0));
     assert_eq!(sandbox.run(&["check", "build/bad.py"]).code, Some(1), "named files are not ignored");
     assert_eq!(sandbox.run(&["check", "vendor/bad.py"]).code, Some(0), "but excluded ones are");
+    let elsewhere = Sandbox::new(&[("vendor/bad.py", b"f(\n")]);
+    let elsewhere = elsewhere.root().join("vendor/bad.py");
+    let answer = sandbox.run(&["check", &elsewhere.to_string_lossy()]);
+    assert_eq!(answer.code, Some(1), "patterns are relative to their folder: {answer}");
 }
 
 #[test]
