@@ -9,6 +9,7 @@ use clap::Args;
 use rayon::prelude::*;
 
 use super::session::{Session, note, print, print_bytes, warn};
+use super::stdin::Stdin;
 use super::{ExitStatus, FormatArg};
 use crate::change::{Skip, SourceFile};
 use crate::config::Format;
@@ -20,14 +21,25 @@ use crate::report::{Answer, Broken, FileReport, Outcome, Totals, sarif, show};
 
 #[derive(Args)]
 pub(super) struct CheckArgs {
-    /// Files and folders; this folder when none is named
+    /// Files and folders, or `-` for a text from stdin; this folder when none is named
     #[arg(value_name = "PATHS")]
     pub(super) paths: Vec<PathBuf>,
+
+    /// The file that a text from stdin stands for: tells its language, its project and its name
+    #[arg(long, value_name = "PATH")]
+    pub(super) stdin_filename: Option<PathBuf>,
 
     /// How to show what was found
     #[arg(long, value_enum)]
     pub(super) format: Option<FormatArg>,
 }
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  lastmile check                                       all files below this folder
+  lastmile check src setup.py                          only these
+  lastmile check --format github                       annotations in a workflow
+  lastmile check - --stdin-filename src/a.py <buffer   a text that is not saved yet";
 
 /// A file that was looked at and is not healthy.
 pub(super) enum Finding {
@@ -45,7 +57,7 @@ pub(super) struct Survey {
 
 pub(super) fn check(args: &CheckArgs, session: &Session) -> Result<ExitStatus> {
     let format = args.format.map_or(session.config.output.format, Format::from);
-    let survey = survey(&args.paths, session)?;
+    let survey = survey(&args.paths, Stdin::read(args)?.as_ref(), session)?;
     let mut telling = Telling::new(format, survey.n_checked);
     for finding in survey.findings {
         let report = match finding {
@@ -58,8 +70,11 @@ pub(super) fn check(args: &CheckArgs, session: &Session) -> Result<ExitStatus> {
     telling.finish()
 }
 
-/// Looks at every file below `paths`, in parallel.
-pub(super) fn survey(paths: &[PathBuf], session: &Session) -> Result<Survey> {
+/// Looks at the text from stdin or, in parallel, at every file below `paths`.
+pub(super) fn survey(paths: &[PathBuf], stdin: Option<&Stdin>, session: &Session) -> Result<Survey> {
+    if let Some(stdin) = stdin {
+        return stdin.survey(session);
+    }
     let roots = if paths.is_empty() { &[PathBuf::from(".")] } else { paths };
     let excludes = files::excludes(&session.root(), &session.config.files.exclude)?;
     let max_kib = session.config.files.max_kib;
@@ -170,6 +185,14 @@ impl Telling {
             self.kept.push(report);
         }
         Ok(())
+    }
+
+    /// Tells on stderr, where stdout is for something else.
+    pub(super) fn tell_aside(&mut self, report: &FileReport) {
+        self.totals.count(report);
+        let shown = show(report, Format::Human);
+        note(&shown.stdout);
+        note(&shown.stderr);
     }
 
     /// Prints only the diff; the rest goes to stderr.

@@ -1,13 +1,14 @@
-//! `lastmile fix`: files in, suggestions, one diff, or repaired files out.
+//! `lastmile fix`: files in, suggestions, one diff, or repaired files out; or a text in and a text out.
 
 use std::borrow::Cow;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 
 use super::ExitStatus;
 use super::check::{CheckArgs, Finding, Telling, broken, failed, skipped, survey};
-use super::session::{Session, complain_of_engine, hint};
+use super::session::{Session, complain_of_engine, hint, print_bytes};
+use super::stdin::{self, Stdin};
 use crate::change::SourceFile;
 use crate::config::Format;
 use crate::diagnose::Diagnosis;
@@ -15,7 +16,7 @@ use crate::io::files;
 use crate::pipeline::repair;
 use crate::ports::EngineError;
 use crate::rank::{Applicability, Ranked};
-use crate::report::{Answer, FileReport};
+use crate::report::{Answer, FileReport, Outcome};
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
@@ -31,8 +32,8 @@ pub(super) struct FixArgs {
     #[arg(long, conflicts_with_all = ["write", "format"])]
     diff: bool,
 
-    /// With `--write`, write repairs that need review too
-    #[arg(long = "unsafe", requires = "write")]
+    /// With `--write` or a text from stdin, take repairs that need review too
+    #[arg(long = "unsafe")]
     is_unsafe: bool,
 }
 
@@ -42,86 +43,152 @@ Examples:
   lastmile fix --diff | git apply      apply all of them
   lastmile fix --write src/parse.py    write it when it is safe
   lastmile fix --write --unsafe        write what needs review too, then look at `git diff`
+  lastmile fix - <broken.py            print the text, repaired when that is safe
+  lastmile fix - --diff --stdin-filename src/a.py <buffer
 
+A text from stdin is printed as it came where nothing can be repaired; what was found goes to stderr, or with
+`--format` to stdout in place of the text.
 A link that is named is followed to its file; links inside folders are not.";
 
-pub(super) fn fix(args: &FixArgs, session: &mut Session) -> Result<ExitStatus> {
-    let format = args.check.format.map_or(session.config.output.format, Format::from);
-    let format = if args.diff { Format::Human } else { format };
-    let survey = survey(&args.check.paths, session)?;
-    let mut telling = Telling::new(format, survey.n_checked);
-    let mut engine_error = None;
-    for finding in survey.findings {
-        let reports = match finding {
-            Finding::Broken(file, diagnosis) => fix_file(file, diagnosis, args, session, &mut engine_error),
-            Finding::Skipped(path, skip) => vec![skipped(&path, &skip)],
-            Finding::Failed(path, error) => vec![failed(&path, &error.to_string())],
+/// What becomes of repairs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Outlet {
+    /// They are shown.
+    Report,
+    /// They are one diff on stdout.
+    Diff,
+    /// Those that are safe enough are written into their files.
+    Files,
+    /// One that is safe enough takes the place of the text from stdin on its way to stdout.
+    Stdout,
+}
+
+impl FixArgs {
+    fn outlet(&self) -> Result<Outlet> {
+        let outlet = match stdin::is_named(&self.check) {
+            true if self.write => bail!("a text from stdin has no file: `--write` does not go with `-`"),
+            _ if self.diff => Outlet::Diff,
+            true if self.check.format.is_none() => Outlet::Stdout,
+            false if self.write => Outlet::Files,
+            _ => Outlet::Report,
         };
-        for report in reports {
-            if args.diff {
-                telling.tell_diff(&report)?;
-            } else {
-                telling.tell(report)?;
+        if self.is_unsafe && !matches!(outlet, Outlet::Files | Outlet::Stdout) {
+            bail!("`--unsafe` goes with `--write`, or with `-` where the text is printed");
+        }
+        Ok(outlet)
+    }
+}
+
+pub(super) fn fix(args: &FixArgs, session: &mut Session) -> Result<ExitStatus> {
+    let outlet = args.outlet()?;
+    let format = match outlet {
+        Outlet::Report | Outlet::Files => {
+            args.check.format.map_or(session.config.output.format, Format::from)
+        }
+        Outlet::Diff | Outlet::Stdout => Format::Human,
+    };
+    let stdin = Stdin::read(&args.check)?;
+    let is_stdin = stdin.is_some();
+    let survey = survey(&args.check.paths, stdin.as_ref(), session)?;
+    let mut telling = Telling::new(format, survey.n_checked);
+    let mut printed = stdin.map_or_else(Vec::new, |stdin| stdin.bytes);
+    let mut fixer = Fixer { outlet, is_unsafe: args.is_unsafe, session, engine_error: None };
+    for finding in survey.findings {
+        for report in fixer.fix(finding) {
+            match outlet {
+                Outlet::Report | Outlet::Files => telling.tell(report)?,
+                Outlet::Diff => telling.tell_diff(&report)?,
+                Outlet::Stdout => {
+                    telling.tell_aside(&report);
+                    printed = written(&report).unwrap_or(printed);
+                }
             }
         }
     }
-    if let Some(error) = &engine_error {
+    if outlet == Outlet::Stdout {
+        print_bytes(&printed)?;
+    }
+    if let Some(error) = &fixer.engine_error {
         complain_of_engine(error);
     }
     let totals = telling.totals();
-    if format == Format::Human && !args.diff {
-        if args.write && totals.n_unsure > 0 {
+    match outlet {
+        Outlet::Files | Outlet::Stdout if format == Format::Human && totals.n_unsure > 0 => {
             hint("what needs review was not written; `--unsafe` writes it too");
-        } else if !args.write && totals.n_suggested > 0 {
+        }
+        Outlet::Report if format == Format::Human && totals.n_suggested > 0 && !is_stdin => {
             hint("`lastmile fix --write` writes what is safe, `lastmile fix --diff | git apply` all of it");
         }
+        _ => {}
     }
     let status = telling.finish()?;
-    Ok(if engine_error.is_some() { ExitStatus::Failed } else { status })
+    Ok(if fixer.engine_error.is_some() { ExitStatus::Failed } else { status })
 }
 
-/// Repairs one file and writes it when that was asked for. A second report says why that failed.
-fn fix_file(
-    file: SourceFile,
-    diagnosis: Diagnosis,
-    args: &FixArgs,
-    session: &mut Session,
-    engine_error: &mut Option<EngineError>,
-) -> Vec<FileReport> {
-    let dialect = session.dialect(&file.path, file.language);
-    let (ask, engine) = session.ask(file.language, dialect);
-    let found = match repair(&file.text, &ask, engine) {
-        Ok(found) => found,
-        Err(error) => {
-            let answer = Answer::Nothing("the engine gave no answer".to_owned());
-            *engine_error = Some(error);
-            return vec![broken(file, diagnosis, answer)];
+/// The bytes of a repair that was taken.
+fn written(report: &FileReport) -> Option<Vec<u8>> {
+    let Outcome::Broken(broken) = &report.outcome else { return None };
+    let Answer::Written(best) = &broken.answer else { return None };
+    let text = broken.encoding.with_mark(&best.verified.candidate().text);
+    let bytes = broken.encoding.encode(&text).expect("it was taken since it can be encoded");
+    Some(bytes.into_owned())
+}
+
+/// Repairs files one after the other.
+struct Fixer<'s> {
+    outlet: Outlet,
+    is_unsafe: bool,
+    session: &'s mut Session,
+    /// The last one.
+    engine_error: Option<EngineError>,
+}
+
+impl Fixer<'_> {
+    /// What became of a file. A second report says why a repair could not be taken.
+    fn fix(&mut self, finding: Finding) -> Vec<FileReport> {
+        let (file, diagnosis) = match finding {
+            Finding::Broken(file, diagnosis) => (file, diagnosis),
+            Finding::Skipped(path, skip) => return vec![skipped(&path, &skip)],
+            Finding::Failed(path, error) => return vec![failed(&path, &error.to_string())],
+        };
+        let dialect = self.session.dialect(&file.path, file.language);
+        let (ask, engine) = self.session.ask(file.language, dialect);
+        let found = match repair(&file.text, &ask, engine) {
+            Ok(found) => found,
+            Err(error) => {
+                let answer = Answer::Nothing("the engine gave no answer".to_owned());
+                self.engine_error = Some(error);
+                return vec![broken(file, diagnosis, answer)];
+            }
+        };
+        let Some(best) = found.suggestions.into_iter().next() else {
+            let reason = found.reason.unwrap_or_else(|| "nothing was found".to_owned());
+            return vec![broken(file, diagnosis, Answer::Nothing(reason))];
+        };
+        let is_sure = self.is_unsafe || best.applicability == Applicability::Safe;
+        match self.outlet {
+            Outlet::Files | Outlet::Stdout if is_sure => self.take(file, diagnosis, best),
+            _ => vec![broken(file, diagnosis, Answer::Suggested(Box::new(best)))],
         }
-    };
-    let Some(best) = found.suggestions.into_iter().next() else {
-        let reason = found.reason.unwrap_or_else(|| "nothing was found".to_owned());
-        return vec![broken(file, diagnosis, Answer::Nothing(reason))];
-    };
-    if args.write && (args.is_unsafe || best.applicability == Applicability::Safe) {
-        return write(file, diagnosis, best);
     }
-    vec![broken(file, diagnosis, Answer::Suggested(Box::new(best)))]
-}
 
-fn write(file: SourceFile, diagnosis: Diagnosis, best: Ranked) -> Vec<FileReport> {
-    let path = file.path.clone();
-    let best = Box::new(best);
-    let encode = |text| file.encode(text).map(Cow::into_owned);
-    let bytes = encode(&file.text).and_then(|before| Ok((before, encode(&best.verified.candidate().text)?)));
-    let written = match &bytes {
-        Ok((before, after)) => files::replace(&path, before, after),
-        Err(skip) => Ok(Err(skip.clone())),
-    };
-    match written {
-        Ok(Ok(())) => vec![broken(file, diagnosis, Answer::Written(best))],
-        Ok(Err(skip)) => vec![broken(file, diagnosis, Answer::Suggested(best)), skipped(&path, &skip)],
-        Err(error) => {
-            vec![broken(file, diagnosis, Answer::Suggested(best)), failed(&path, &error.to_string())]
+    fn take(&self, file: SourceFile, diagnosis: Diagnosis, best: Ranked) -> Vec<FileReport> {
+        let path = file.path.clone();
+        let best = Box::new(best);
+        let encode = |text| file.encode(text).map(Cow::into_owned);
+        let bytes =
+            encode(&file.text).and_then(|before| Ok((before, encode(&best.verified.candidate().text)?)));
+        let taken = match &bytes {
+            Ok((before, after)) if self.outlet == Outlet::Files => files::replace(&path, before, after),
+            Ok(_) => Ok(Ok(())),
+            Err(skip) => Ok(Err(skip.clone())),
+        };
+        match taken {
+            Ok(Ok(())) => vec![broken(file, diagnosis, Answer::Written(best))],
+            Ok(Err(skip)) => vec![broken(file, diagnosis, Answer::Suggested(best)), skipped(&path, &skip)],
+            Err(error) => {
+                vec![broken(file, diagnosis, Answer::Suggested(best)), failed(&path, &error.to_string())]
+            }
         }
     }
 }

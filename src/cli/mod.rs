@@ -20,6 +20,7 @@ mod install;
 mod page;
 mod repair;
 mod session;
+mod stdin;
 
 use session::Session;
 
@@ -71,6 +72,7 @@ struct Global {
 #[derive(Subcommand)]
 enum Command {
     /// Say what does not parse, and where; starts no engine
+    #[command(after_help = check::EXAMPLES)]
     Check(check::CheckArgs),
     /// Repair files that do not parse: show, print as a diff, or write
     Fix(fix::FixArgs),

@@ -131,6 +131,48 @@ fn gitignore_and_exclude_are_honoured() {
 }
 
 #[test]
+fn a_text_from_stdin_is_judged_as_the_file_it_stands_for() {
+    let sandbox = Sandbox::new(&[("lastmile.toml", b"[files]\nexclude = ['vendor/']\nmax_kib = 1\n")]);
+    assert_snapshot!(sandbox.run_with_input(b"f(\n", &["check", "-"]), @"
+    --- stdout
+    error: `-` does not parse
+     --> -:1:3
+      |
+    1 | f(
+      |   ^ unexpected EOF while parsing
+
+    --- stderr
+    checked 1 file: 1 does not parse (1 fault)
+    --- exit 1
+    ");
+    let named =
+        |name: &str, text: &[u8]| sandbox.run_with_input(text, &["check", "-", "--stdin-filename", name]);
+    assert_snapshot!(named("src/new.py", b"f(\n"), @"
+    --- stdout
+    error: `src/new.py` does not parse
+     --> src/new.py:1:3
+      |
+    1 | f(
+      |   ^ unexpected EOF while parsing
+
+    --- stderr
+    checked 1 file: 1 does not parse (1 fault)
+    --- exit 1
+    ");
+    assert_snapshot!(named("notes.txt", b"f(\n").stderr, @"
+    warning: `notes.txt` was left alone: no language pack recognises it
+    checked 0 files: all parse, 1 skipped
+    ");
+    assert_snapshot!(named("vendor/bad.py", b"f(\n").stderr, @"checked 0 files: all parse");
+    assert_snapshot!(named("long.py", &b"f(\n".repeat(1000)).stderr, @"
+    warning: `long.py` was left alone: it is 3 KiB; the limit is 1 KiB (`files.max_kib`)
+    checked 0 files: all parse, 1 skipped
+    ");
+    assert_eq!(named("fine.py", b"x = 1\n").code, Some(0));
+    assert_eq!(sandbox.n_engine_starts(), 0);
+}
+
+#[test]
 fn scripts_without_extension_are_found_by_their_first_line() {
     let sandbox = Sandbox::new(&[("run", b"#!/usr/bin/env python3\nf(\n"), ("other", b"f(\n")]);
     assert_snapshot!(sandbox.run(&["check"]).stderr, @"checked 1 file: 1 does not parse (1 fault)");

@@ -85,12 +85,11 @@ fn help_shows_examples() {
 
 #[test]
 fn wrong_flags_are_named() {
-    assert_snapshot!(Sandbox::new(&[]).run(&["fix", "--unsafe"]), @"
+    assert_snapshot!(Sandbox::new(&[]).run(&["fix", "--diff", "--write"]), @"
     --- stderr
-    error: the following required arguments were not provided:
-      --write
+    error: the argument '--diff' cannot be used with '--write'
 
-    Usage: lastmile fix --write --unsafe [PATHS]...
+    Usage: lastmile fix --diff [PATHS]...
 
     For more information, try '--help'.
     --- exit 2

@@ -200,6 +200,97 @@ fn each_format_shows_the_repair() {
     assert_snapshot!(replacement, @r#"{"deletedRegion":{"endColumn":1,"endLine":2,"startColumn":1,"startLine":1},"insertedContent":{"text":"f()\n"}}"#);
 }
 
+#[test]
+fn a_text_from_stdin_is_printed_repaired() {
+    let sandbox = Sandbox::new(&[]);
+    assert_snapshot!(sandbox.run_with_input(BAD.1, &["fix", "-", "--stdin-filename", "src/bad.py"]), @"
+    --- stdout
+    import os
+
+    print((1))
+    --- stderr
+    error: `src/bad.py` does not parse
+     --> src/bad.py:3:10
+      |
+    3 | print((1)
+      |          ^ unexpected EOF while parsing
+    repaired: safe (parses, 95 % sure)
+    --- a/src/bad.py
+    +++ b/src/bad.py
+    @@ -1,3 +1,3 @@
+     import os
+     
+    -print((1)
+    +print((1))
+
+    checked 1 file: 1 does not parse (1 fault), 1 repaired
+    --- exit 0
+    ");
+    assert_eq!(sandbox.run_with_input(b"x = 1\n", &["fix", "-"]).stdout, "x = 1\n");
+    assert_eq!(sandbox.files().len(), 0);
+}
+
+#[test]
+fn a_text_from_stdin_gives_a_diff() {
+    let sandbox = Sandbox::new(&[]);
+    assert_snapshot!(sandbox.run_with_input(BAD.1, &["fix", "--diff", "-", "--stdin-filename", "src/bad.py"]), @"
+    --- stdout
+    --- a/src/bad.py
+    +++ b/src/bad.py
+    @@ -1,3 +1,3 @@
+     import os
+     
+    -print((1)
+    +print((1))
+    --- stderr
+    checked 1 file: 1 does not parse (1 fault), 1 with a suggestion
+    --- exit 1
+    ");
+    assert_snapshot!(sandbox.run_with_input(b"f(\n", &["fix", "-", "--format", "json"]), @r#"
+    --- stdout
+    {"faults":[{"column":3,"end_column":3,"end_line":1,"line":1,"message":"unexpected EOF while parsing"}],"kind":"broken","lang":"python","path":"-","suggestion":{"applicability":"safe","confidence":0.9525741268224334,"diff":"--- a/-\n+++ b/-\n@@ -1 +1 @@\n-f(\n+f()\n","edits":[{"line":1,"n_lines":1,"text":"f()\n"}],"evidence":"parses","score":2.5,"written":false}}
+    --- exit 1
+    "#);
+}
+
+#[test]
+fn a_text_from_stdin_comes_back_as_it_was_where_no_repair_is_taken() {
+    let sandbox = Sandbox::new(&[]);
+    let binary = sandbox.run_with_input(b"x = 1\0", &["fix", "-"]);
+    assert_eq!((binary.code, binary.stdout.as_str()), (Some(0), "x = 1\0"));
+    assert_snapshot!(binary.stderr, @"
+    warning: `-` was left alone: it holds a NUL byte, so it is taken for binary
+    checked 0 files: all parse, 1 skipped
+    ");
+    let mut dead = sandbox.command(&["fix", "-", "--engine", "nowhere"]);
+    fs::write(sandbox.root().join("text"), BAD.1).expect("it is ours");
+    let dead = sandbox.answer(dead.stdin(fs::File::open(sandbox.root().join("text")).expect("just written")));
+    assert_eq!((dead.code, dead.stdout.as_bytes()), (Some(2), BAD.1));
+    fs::write(sandbox.model(), "version = 1\n").expect("it is ours");
+    let unsure = sandbox.run_with_input(BAD.1, &["fix", "-"]);
+    assert_eq!((unsure.code, unsure.stdout.as_bytes()), (Some(1), BAD.1));
+    assert!(unsure.stderr.contains("`--unsafe` writes it too"), "{unsure}");
+    let forced = sandbox.run_with_input(BAD.1, &["fix", "-", "--unsafe"]);
+    assert_eq!((forced.code, forced.stdout.as_str()), (Some(0), "import os\n\nprint((1))\n"));
+}
+
+#[test]
+fn the_encoding_of_a_text_from_stdin_stays() {
+    let sandbox = Sandbox::new(&[]);
+    let answer = sandbox.run_with_input(b"\xef\xbb\xbff(\r\n", &["fix", "-"]);
+    assert_eq!((answer.code, answer.stdout.as_str()), (Some(0), "\u{feff}f()\r\n"));
+}
+
+#[test]
+fn flags_that_do_not_go_with_stdin_are_named() {
+    let sandbox = Sandbox::new(&[]);
+    let error = |args: &[&str]| sandbox.run_with_input(b"f(\n", args).stderr;
+    assert_snapshot!(error(&["fix", "-", "--write"]), @"error: a text from stdin has no file: `--write` does not go with `-`");
+    assert_snapshot!(error(&["fix", "--unsafe"]), @"error: `--unsafe` goes with `--write`, or with `-` where the text is printed");
+    assert_snapshot!(error(&["fix", "-", "a.py"]), @"error: `-` stands for stdin and cannot be named with other paths");
+    assert_snapshot!(error(&["fix", "--stdin-filename", "a.py"]), @"error: `--stdin-filename` is for a text from stdin: name `-` too");
+}
+
 #[cfg(unix)]
 mod unix {
     use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
