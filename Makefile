@@ -5,6 +5,8 @@ PYTHON ?= python3
 PREFIX ?= /usr/local
 # Where `install` puts files while a package is made.
 DESTDIR ?=
+# How long `fuzz` tries each target.
+SECONDS ?= 60
 
 # rustup's default place, for shells that have not read it yet, and the tools of `make tools`.
 export PATH := $(PATH):$(HOME)/.cargo/bin:$(CURDIR)/.venv/bin
@@ -47,6 +49,7 @@ needs:
 .PHONY: lint
 lint: needs ## what CI checks besides the tests; needs no libtorch
 	$(CARGO) fmt --check
+	$(CARGO) fmt --check --manifest-path tests/fuzz/Cargo.toml
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	$(CARGO) clippy --locked --all-targets --features engine,tch/doc-only -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --lib
@@ -67,6 +70,16 @@ bench: $(BENCHES:%=bench-%) ## measure against the targets; one alone: make benc
 $(BENCHES:%=bench-%): bench-%: build tools
 	@echo "==> $*"
 	@$(PYTHON) tests/bench/$*.py $(if $(filter repair,$*),$(SETS))
+
+.PHONY: fuzz
+fuzz: needs ## try the core on random texts, each target for SECONDS (default 60)
+	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked --root .venv cargo-fuzz@0.13.2
+	@for target in window judge repair; do \
+		mkdir -p tests/fuzz/corpus/$$target && \
+		RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --fuzz-dir tests/fuzz --sanitizer none $$target \
+			tests/fuzz/corpus/$$target tests/cases tests/demo -- \
+			-max_len=4096 -timeout=10 -max_total_time=$(SECONDS) || exit 1; \
+	done
 
 .PHONY: install
 install: build ## copy both programs, the models and libtorch below PREFIX (default /usr/local)
