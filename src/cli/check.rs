@@ -8,6 +8,7 @@ use anyhow::Result;
 use clap::Args;
 use rayon::prelude::*;
 
+use super::progress::Progress;
 use super::session::{Session, note, print, print_bytes, warn};
 use super::stdin::Stdin;
 use super::{ExitStatus, FormatArg};
@@ -79,16 +80,26 @@ pub(super) fn survey(paths: &[PathBuf], stdin: Option<&Stdin>, session: &Session
     let excludes = files::excludes(&session.root(), &session.config.files.exclude)?;
     let max_kib = session.config.files.max_kib;
     let found = Mutex::new(Vec::new());
-    files::walk(roots, &excludes, &|one| found.lock().expect("no holder panics").push(one));
+    let progress = Progress::open("looking for files");
+    files::walk(roots, &excludes, &|one| {
+        found.lock().expect("no holder panics").push(one);
+        progress.advance();
+    });
+    drop(progress);
     let mut found = found.into_inner().expect("no holder panics");
     found.sort_by(|x, y| x.path().cmp(y.path()));
     found.dedup_by(|x, y| x.path() == y.path());
     let n_checked = AtomicUsize::new(0);
     let judges = rayon::ThreadPoolBuilder::new().stack_size(STACK).build()?;
+    let progress = Progress::up_to(found.len(), "checking");
     let findings = judges.install(|| {
-        let looks = found.into_par_iter().filter_map(|found| match found {
-            Found::Failed(path, error) => Some(Finding::Failed(path, error)),
-            Found::File { path, is_named } => look(path, is_named, max_kib, &n_checked),
+        let looks = found.into_par_iter().filter_map(|found| {
+            let finding = match found {
+                Found::Failed(path, error) => Some(Finding::Failed(path, error)),
+                Found::File { path, is_named } => look(path, is_named, max_kib, &n_checked),
+            };
+            progress.advance();
+            finding
         });
         looks.collect()
     });

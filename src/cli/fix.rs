@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::ExitStatus;
 use super::check::{CheckArgs, Finding, Telling, broken, failed, skipped, survey};
+use super::progress::Progress;
 use super::session::{Session, complain_of_engine, hint, print_bytes};
 use super::stdin::{self, Stdin};
 use crate::change::SourceFile;
@@ -93,6 +94,7 @@ pub(super) fn fix(args: &FixArgs, session: &mut Session) -> Result<ExitStatus> {
     let mut telling = Telling::new(format, survey.n_checked);
     let mut printed = stdin.map_or_else(Vec::new, |stdin| stdin.bytes);
     let mut fixer = Fixer { outlet, is_unsafe: args.is_unsafe, session, engine_error: None };
+    let progress = Progress::up_to(survey.findings.len(), "repairing");
     for finding in survey.findings {
         for report in fixer.fix(finding) {
             match outlet {
@@ -104,7 +106,9 @@ pub(super) fn fix(args: &FixArgs, session: &mut Session) -> Result<ExitStatus> {
                 }
             }
         }
+        progress.advance();
     }
+    drop(progress);
     if outlet == Outlet::Stdout {
         print_bytes(&printed)?;
     }

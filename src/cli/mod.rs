@@ -18,6 +18,7 @@ mod fix;
 mod hook;
 mod install;
 mod page;
+mod progress;
 mod repair;
 mod session;
 mod stdin;

@@ -10,6 +10,7 @@ use anstyle::{AnsiColor, Style};
 use anyhow::{Context, Result, bail};
 
 use super::Global;
+use super::progress::{aside, wipe};
 use crate::config::{Config, FILE_NAME, PythonTarget, python_target};
 use crate::io::engine::{Engine, EngineSettings, find_models};
 use crate::io::files;
@@ -155,21 +156,25 @@ fn engine_settings(config: &Config) -> EngineSettings {
 
 /// Prints results, coloured where that is wanted and possible.
 pub(super) fn print(text: &str) -> Result<()> {
-    let mut out = anstream::AutoStream::auto(io::stdout().lock());
-    out.write_all(text.as_bytes())?;
-    Ok(out.flush()?)
+    aside(|| {
+        let mut out = anstream::AutoStream::auto(io::stdout().lock());
+        out.write_all(text.as_bytes())?;
+        Ok(out.flush()?)
+    })
 }
 
 /// Prints bytes as they are.
 pub(super) fn print_bytes(bytes: &[u8]) -> Result<()> {
-    let mut out = io::stdout().lock();
-    out.write_all(bytes)?;
-    Ok(out.flush()?)
+    aside(|| {
+        let mut out = io::stdout().lock();
+        out.write_all(bytes)?;
+        Ok(out.flush()?)
+    })
 }
 
 /// Prints to stderr. Nothing is left to do when that fails.
 pub(super) fn note(text: &str) {
-    let _ = anstream::AutoStream::auto(io::stderr().lock()).write_all(text.as_bytes());
+    let _ = aside(|| anstream::AutoStream::auto(io::stderr().lock()).write_all(text.as_bytes()));
 }
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
@@ -200,6 +205,11 @@ pub(super) fn stop_between_writes() -> Result<()> {
         clippy::exit,
         reason = "a signal ends the program from its own thread, with the shell's code for it"
     )]
-    let stop = || files::between_writes(|| std::process::exit(130));
+    let stop = || {
+        files::between_writes(|| {
+            wipe();
+            std::process::exit(130)
+        });
+    };
     ctrlc::set_handler(stop).context("Ctrl-C cannot be handled")
 }

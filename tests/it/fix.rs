@@ -347,6 +347,30 @@ mod unix {
         assert_eq!(sandbox.files(), before);
     }
 
+    /// On a terminal of its own, which `script` makes.
+    #[cfg(target_os = "linux")]
+    fn on_terminal(sandbox: &Sandbox, how: &str, args: &str) -> String {
+        let lastmile = env!("CARGO_BIN_EXE_lastmile");
+        let mut script = Command::new("script");
+        script.args(["-qec", &format!("'{lastmile}' {args}"), "/dev/null"]);
+        let settings = sandbox.command(&[]);
+        script.envs(settings.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        script.current_dir(sandbox.root()).stdin(Stdio::null());
+        sandbox.answer(script.env("TERM", "xterm").env("FAKE_ENGINE", how)).stdout
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn long_work_shows_a_bar_to_those_who_look_on() {
+        let sandbox = Sandbox::new(&[BAD, ("lastmile.toml", b"[engine]\nstart_ms = 1700\n")]);
+        let long = on_terminal(&sandbox, "is slow to start", "fix");
+        assert!(long.contains("repairing [") && long.contains("] 0/1 files"), "{long:?}");
+        let after = long.rsplit("files, ").next().unwrap_or_default();
+        assert!(after.contains("\x1b[2K"), "it vanishes: {after:?}");
+        let short = on_terminal(&sandbox, "", "check");
+        assert!(short.contains("checked 1 file: ") && !short.contains("checking ["), "{short:?}");
+    }
+
     #[test]
     fn a_full_disk_leaves_the_file_as_it_was() {
         let sandbox = Sandbox::new(&[("bad.py", format!("f(\n{}", "# filler\n".repeat(4000)).as_bytes())]);
