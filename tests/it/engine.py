@@ -39,6 +39,8 @@ for line in sys.stdin:
     request = json.loads(line)
     if how == "dies" or (how == "dies once" and n_starts == 1):
         sys.exit("out of memory\nthe tensor was too large")
+    if how == "takes its time":
+        time.sleep(0.05)
     if how == "is late":
         time.sleep(60)
     if how == "talks nonsense":

@@ -295,7 +295,7 @@ fn flags_that_do_not_go_with_stdin_are_named() {
 mod unix {
     use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
     use std::process::{Command, Stdio};
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     use super::*;
 
@@ -369,6 +369,34 @@ mod unix {
         assert!(after.contains("\x1b[2K"), "it vanishes: {after:?}");
         let short = on_terminal(&sandbox, "", "check");
         assert!(short.contains("checked 1 file: ") && !short.contains("checking ["), "{short:?}");
+    }
+
+    #[test]
+    fn an_interrupt_among_many_repairs_answers_at_once_and_leaves_each_file_old_or_new() {
+        let sandbox = Sandbox::new(&[]);
+        let before = "f(\n# filler\n".repeat(20);
+        let after = before.replace("f(", "f()");
+        for idx in 0..200 {
+            sandbox.write(&format!("{idx:03}.py"), before.as_bytes());
+        }
+        let n_new = || sandbox.files().values().filter(|bytes| **bytes == after.as_bytes()).count();
+        let mut command = sandbox.command(&["fix", "--write"]);
+        command.env("FAKE_ENGINE", "takes its time").stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("it starts");
+        while n_new() < 3 {
+            assert_eq!(child.try_wait().expect("it is ours"), None, "it works on");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+        assert!(killed.is_ok_and(|status| status.success()));
+        let asked = Instant::now();
+        assert_eq!(child.wait().expect("it ends").code(), Some(130));
+        assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+        let files = sandbox.files();
+        assert_eq!(files.len(), 200, "no temporary file is left");
+        let n_old = files.values().filter(|bytes| **bytes == before.as_bytes()).count();
+        assert!(n_old > 0, "it was stopped in the middle");
+        assert_eq!(n_old + n_new(), 200, "each is old or new");
     }
 
     #[test]
