@@ -35,8 +35,8 @@ def main():
     warnings.simplefilter("ignore")  # SyntaxWarnings of the code that is judged
 
     sets = [(path.stem, read_rows(path)) for path in args.files] or [("cases", cases())]
-    print(f"{'set':24} {'rows':>5} {'answered':>8} {'parses':>7} {'right@1':>7} {'right@5':>7} {'p50 ms':>7} {'p95 ms':>7}", end="")
-    print(f" {'wall s':>7} {'peak MB':>7}")
+    print(f"{'set':24} {'rows':>5} {'answered':>8} {'parses':>7} {'right@1':>7} {'right@5':>7}", end="")
+    print(f" {'p50 ms':>7} {'p95 ms':>7} {'wall s':>7} {'peak MB':>7}")
     times, peaks = [], []
     for name, rows in sets:
         if not rows:
