@@ -18,6 +18,8 @@ pub mod protocol;
 
 pub mod ports;
 
+pub mod pack;
+
 pub mod candidate;
 
 pub mod verify;

@@ -10,7 +10,7 @@ use clap::{Parser, Subcommand};
 use engine::denoise::SearchLimits;
 use engine::serve::Server;
 use engine::train::{Paths, TrainConfig, preview, train};
-use lastmile::{lang, lexeme, protocol, state};
+use lastmile::{lang, lexeme, pack, protocol, state};
 use tch::Device;
 
 // A module of this program and not of the library, so that nothing else links libtorch.

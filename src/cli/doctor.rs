@@ -1,13 +1,17 @@
 //! `lastmile doctor` and `lastmile config`: what was found and what is in force.
 
-use anyhow::Result;
+use std::path::Path;
+
+use anyhow::{Context, Result};
 use clap::Args;
 
-use super::session::{Session, complain_of_engine, load_config, print};
+use super::session::{Session, complain, complain_of_engine, load_config, print};
 use super::{ExitStatus, Global};
 use crate::config::DEFAULTS;
 use crate::io::engine::{find_models, find_program};
+use crate::io::files;
 use crate::lang::LANGUAGES;
+use crate::pack::Manifest;
 
 #[derive(Args)]
 pub(super) struct ConfigArgs {
@@ -49,12 +53,35 @@ pub(super) fn doctor(session: &mut Session) -> Result<ExitStatus> {
     for (name, value) in lines {
         print(&format!("{name:15} {value}\n"))?;
     }
+    let models = find_models(settings.models.as_deref());
+    let wrong: Vec<String> = models.iter().flat_map(|models| wrong_packs(models)).collect();
+    for message in &wrong {
+        complain(message);
+    }
     match greeting {
-        Ok(greeting) if !greeting.languages.is_empty() => Ok(ExitStatus::Clean),
+        Ok(greeting) if !greeting.languages.is_empty() && wrong.is_empty() => Ok(ExitStatus::Clean),
         Ok(_) => Ok(ExitStatus::Failed),
         Err(error) => {
             complain_of_engine(&error);
             Ok(ExitStatus::Failed)
         }
     }
+}
+
+/// What is wrong with the packs in a folder, as the engine would say it when it is asked.
+fn wrong_packs(models: &Path) -> Vec<String> {
+    let packs = LANGUAGES.iter().map(|language| models.join(language.name()));
+    packs
+        .filter_map(|pack| check_pack(&pack).err().map(|error| format!("`{}`: {error:#}", pack.display())))
+        .collect()
+}
+
+fn check_pack(pack: &Path) -> Result<()> {
+    let Some(text) = files::read_text(&pack.join("model.toml"))? else { return Ok(()) };
+    let manifest = Manifest::of_model(&text).context("model.toml")?;
+    for name in manifest.names() {
+        let bytes = std::fs::read(pack.join(name)).with_context(|| format!("`{name}` cannot be read"))?;
+        manifest.check(name, &bytes)?;
+    }
+    Ok(())
 }

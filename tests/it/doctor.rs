@@ -1,5 +1,7 @@
 //! `lastmile doctor`, `lastmile completions` and `--help`.
 
+use std::fs;
+
 use insta::assert_snapshot;
 
 use crate::support::Sandbox;
@@ -19,53 +21,65 @@ fn what_was_found_is_listed() {
     ");
 }
 
+/// What `doctor` says with these arguments that it does not say when all is well.
+fn complaints(sandbox: &Sandbox, engine: &str, args: &[&str]) -> String {
+    let healthy = Sandbox::new(&[]).run(&["doctor"]).to_string();
+    let answer = sandbox.run_with_engine_that(engine, &[&["doctor"], args].concat()).to_string();
+    let lines = answer.lines().filter(|line| !healthy.lines().any(|known| known == *line));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 #[test]
 fn what_is_missing_is_named() {
     let sandbox = Sandbox::new(&[]);
-    assert_snapshot!(sandbox.run(&["doctor", "--engine", "nowhere/lastmile-engine"]), @"
-    --- stdout
-    lastmile        [version]
-    settings        defaults
+    assert_snapshot!(complaints(&sandbox, "works", &["--engine", "nowhere/lastmile-engine"]), @"
     engine          none
-    models          [temp]/models
     --- stderr
     error: `lastmile-engine` was not found (looked in `nowhere/lastmile-engine`)
     hint: install `lastmile-engine` beside `lastmile`, or name it with `--engine` or LASTMILE_ENGINE
     --- exit 2
     ");
-    assert_snapshot!(sandbox.run(&["doctor", "--models", "nowhere"]), @"
-    --- stdout
-    lastmile        [version]
-    settings        defaults
-    engine          [temp]/engine/engine.py
+    assert_snapshot!(complaints(&sandbox, "works", &["--models", "nowhere"]), @"
     models          none
     --- stderr
     error: no models were found (looked in `nowhere`)
     hint: name the folder of models with `--models` or LASTMILE_MODELS
     --- exit 2
     ");
-    assert_snapshot!(sandbox.run_with_engine_that("has no weights", &["doctor"]), @"
-    --- stdout
-    lastmile        [version]
-    settings        defaults
-    engine          [temp]/engine/engine.py
-    models          [temp]/models
-    engine version  0.0.0
-    device          cpu
+    assert_snapshot!(complaints(&sandbox, "has no weights", &[]), @"
     python          no weights
     --- exit 2
     ");
-    assert_snapshot!(sandbox.run_with_engine_that("is from the future", &["doctor"]), @"
-    --- stdout
-    lastmile        [version]
-    settings        defaults
-    engine          [temp]/engine/engine.py
-    models          [temp]/models
+    assert_snapshot!(complaints(&sandbox, "is from the future", &[]), @"
     --- stderr
     error: `[temp]/engine/engine.py` speaks protocol 99, this lastmile speaks 1
     hint: install both programs from the same release
     --- exit 2
     ");
+}
+
+#[test]
+fn files_of_another_model_are_named() {
+    let sandbox = Sandbox::new(&[]);
+    let model = "[files]\n\"weights.safetensors\" = \"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"\n";
+    fs::write(sandbox.model(), model).expect("it is ours");
+    assert_snapshot!(complaints(&sandbox, "works", &[]), @"
+    --- stderr
+    error: `[temp]/models/python`: `weights.safetensors` cannot be read: No such file or directory (os error 2)
+    --- exit 2
+    ");
+    let weights = sandbox.model().with_file_name("weights.safetensors");
+    fs::write(&weights, "other").expect("it is ours");
+    assert_snapshot!(complaints(&sandbox, "works", &["--engine", "nowhere/lastmile-engine"]), @"
+    engine          none
+    --- stderr
+    error: `[temp]/models/python`: `weights.safetensors` is not the file that `model.toml` was written for (SHA-256 d9298a10…, expected e3b0c442…): `git checkout` both, or unpack the release again
+    error: `lastmile-engine` was not found (looked in `nowhere/lastmile-engine`)
+    hint: install `lastmile-engine` beside `lastmile`, or name it with `--engine` or LASTMILE_ENGINE
+    --- exit 2
+    ");
+    fs::write(&weights, "").expect("it is ours");
+    assert_snapshot!(complaints(&sandbox, "works", &[]), @"");
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use lastmile::pack::Manifest;
+
 /// All Rust files below a folder.
 fn rust_files(folder: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -102,6 +104,19 @@ fn the_manual_of_settings_is_up_to_date() {
     }
     let written = fs::read_to_string("CONFIG.md").expect("it is in the repository").replace("\r\n", "\n");
     assert_eq!(written, expected, "run `UPDATE=1 cargo test settings`");
+}
+
+#[test]
+fn the_models_are_those_that_their_hashes_name() {
+    for pack in fs::read_dir("models").expect("it is in the repository").flatten() {
+        let Ok(text) = fs::read_to_string(pack.path().join("model.toml")) else { continue };
+        let manifest = Manifest::of_model(&text).expect("it is valid");
+        assert!(manifest.names().any(|name| name == "weights.safetensors"), "run `models/pack.py`");
+        for name in manifest.names() {
+            let bytes = fs::read(pack.path().join(name)).expect("it is in the repository");
+            assert_eq!(manifest.check(name, &bytes), Ok(()), "run `models/pack.py`");
+        }
+    }
 }
 
 #[cfg(target_os = "linux")]
