@@ -4,9 +4,11 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::time::Duration;
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use ignore::{WalkBuilder, WalkState};
+use tempfile::NamedTempFile;
 
 use crate::change::Skip;
 
@@ -170,7 +172,7 @@ pub fn replace(path: &Path, before: &[u8], after: &[u8]) -> Result<Result<(), Sk
             return Err(fail(io::Error::new(io::ErrorKind::PermissionDenied, "it is read-only")));
         }
         let folder = target.parent().unwrap_or(Path::new("."));
-        let mut fresh = tempfile::Builder::new().prefix(".lastmile-").tempfile_in(folder).map_err(fail)?;
+        let mut fresh = fresh_in(folder).map_err(fail)?;
         fresh.write_all(after).map_err(fail)?;
         fresh.as_file().set_permissions(about.permissions()).map_err(fail)?;
         fresh.as_file().sync_all().map_err(fail)?;
@@ -182,11 +184,36 @@ pub fn replace(path: &Path, before: &[u8], after: &[u8]) -> Result<Result<(), Sk
     })
 }
 
+/// What the names of files that are being written start with; six letters or digits follow.
+const FRESH: &str = ".lastmile-";
+
+/// Nothing is being written for as long as this.
+const STALE: Duration = Duration::from_mins(1);
+
+/// A file that will replace one beside it. Removes what runs that were killed left in the folder.
+fn fresh_in(folder: &Path) -> io::Result<NamedTempFile> {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let is_ours = name.to_str().and_then(|name| name.strip_prefix(FRESH)).is_some_and(|letters| {
+            letters.len() == 6 && letters.bytes().all(|letter| letter.is_ascii_alphanumeric())
+        });
+        if is_ours && entry.metadata().is_ok_and(|about| about.is_file() && is_stale(&about)) {
+            // Another run may have been faster.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+    tempfile::Builder::new().prefix(FRESH).tempfile_in(folder)
+}
+
+fn is_stale(about: &fs::Metadata) -> bool {
+    about.modified().is_ok_and(|at| at.elapsed().is_ok_and(|age| age > STALE))
+}
+
 /// Writes a file that may not exist yet, all or nothing.
 pub fn create(path: &Path, text: &str) -> Result<(), FileError> {
     let fail = |reason| FileError::Write { path: path.to_owned(), reason };
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut fresh = tempfile::Builder::new().prefix(".lastmile-").tempfile_in(folder).map_err(fail)?;
+    let mut fresh = fresh_in(folder).map_err(fail)?;
     fresh.write_all(text.as_bytes()).map_err(fail)?;
     fresh.persist(path).map_err(|error| fail(error.error))?;
     Ok(())

@@ -1,6 +1,7 @@
 //! `lastmile fix`.
 
 use std::fs;
+use std::time::{Duration, SystemTime};
 
 use insta::assert_snapshot;
 
@@ -72,6 +73,23 @@ fn safe_repairs_are_written() {
     ");
     assert_eq!(sandbox.read("bad.py"), b"import os\n\nprint((1))\n");
     assert_eq!(sandbox.files().len(), 1, "no temporary file is left");
+}
+
+#[test]
+fn what_a_killed_run_left_is_removed_by_a_later_one() {
+    let old = [".lastmile-aB3xYz", ".lastmile-notes.txt", "sub/.lastmile-aB3xYz"];
+    let fresh = ".lastmile-Qq1234";
+    let sandbox = Sandbox::new(&[old[0], old[1], old[2], fresh].map(|name| (name, b"f()\n".as_slice())));
+    sandbox.write(BAD.0, BAD.1);
+    for name in old {
+        let file = fs::File::options().write(true).open(sandbox.root().join(name)).expect("it is ours");
+        file.set_modified(SystemTime::now() - Duration::from_mins(10)).expect("it is ours");
+    }
+    assert_eq!(sandbox.run(&["fix", "--write", "bad.py"]).code, Some(0));
+    let left = sandbox.files();
+    let is_left = |name: &str| left.contains_key(&sandbox.root().join(name));
+    assert!(!is_left(old[0]), "it lay beside the file that was replaced");
+    assert!(is_left(old[1]) && is_left(old[2]) && is_left(fresh), "not ours, elsewhere, or in use");
 }
 
 #[test]
