@@ -140,6 +140,10 @@ impl Running {
         if settings.threads > 0 {
             command.arg("--threads").arg(settings.threads.to_string());
         }
+        if env::var_os("OMP_WAIT_POLICY").is_none() {
+            // Threads that spin while they wait for each other make a busy machine several times slower.
+            command.env("OMP_WAIT_POLICY", "passive");
+        }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(fail)?;
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
