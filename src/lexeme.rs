@@ -43,6 +43,8 @@ pub struct LexStyle {
     pub joiners: &'static str,
     pub quotes: &'static str,
     pub triple_quotes: bool,
+    /// Words that belong to the quote after them.
+    pub quote_prefixes: &'static [&'static str],
     /// The character that takes the meaning from the next one, inside strings.
     pub escape: Option<char>,
     /// Starts a comment that runs to the end of the line.

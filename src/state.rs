@@ -248,6 +248,7 @@ impl<'s> Writer<'s> {
         let last = self.last.as_ref().map_or("", |(_, text)| text.as_str());
         let last_kind = self.last.as_ref().map_or(Kind::Newline, |(kind, _)| *kind);
         let opens = matches!(last, "(" | "[" | "{" | "." | "@");
+        let before_quote = self.state.lexemes.get(idx).is_some_and(|next| next.kind == Kind::Quote);
         match kind {
             Kind::Quote => {
                 let state = self.state;
@@ -269,7 +270,7 @@ impl<'s> Writer<'s> {
                 } else {
                     gap
                 },
-                Some(" "),
+                Some(if before_quote && self.state.style.quote_prefixes.contains(&text) { "" } else { " " }),
             ),
             _ => match text {
                 "(" | "[" | "{" => {

@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::corpus::{Corpus, Pair};
 use super::example::{Example, level};
-use super::noise::Profile;
+use super::noise::{Damage, Profile};
 use super::tokens::Tokens;
 use crate::lang::{Dialect, Fault, Language};
 use crate::state::{Event, State, align};
@@ -39,7 +39,11 @@ pub struct Damaged {
 /// They teach the network to tell a repair that reads well from one that merely parses.
 const UNHARMED: f64 = 0.04;
 const UNSEEN: f64 = 0.25;
-const ALIGN_LIMIT: usize = 300;
+/// Share of examples in which one kind of damage is done several times.
+const REPEATED: f64 = 0.08;
+/// Share of examples with a path whose backslashes need a raw string.
+const PATHS: f64 = 0.015;
+pub const ALIGN_LIMIT: usize = 300;
 
 impl Source {
     /// One example; `None` when the draw led nowhere, which happens often.
@@ -81,7 +85,16 @@ impl Source {
         if rng.random_bool(0.5) {
             good.truncate(good.trim_end().len());
         }
-        let good = State::new(good, self.language.style());
+        let mut good = State::new(good, self.language.style());
+        let path = rng.random_bool(PATHS).then(|| self.profile.plant_path(&good, rng)).flatten();
+        let mut habit = None;
+        if let Some(path) = path {
+            good = State::new(path, self.language.style());
+            habit = Some(Damage::Unraw);
+        } else if rng.random_bool(REPEATED) {
+            // Who does not know better does the same wrong in several places.
+            habit = self.profile.draw_damage(rng);
+        }
         if good.len() < 3 || good.len() > self.max_len * 3 / 2 {
             return None;
         }
@@ -89,8 +102,9 @@ impl Source {
             return Some(Damaged { state: good, faults: Vec::new(), events: Vec::new() });
         }
         let mut bad = good.clone();
-        for _ in 0..Profile::draw_count(good.len(), rng) {
-            if let Some((_, text)) = self.profile.damage(&bad, rng) {
+        for _ in 0..Profile::draw_count(good.len(), rng) + 2 * usize::from(habit.is_some()) {
+            let Some(damage) = habit.or_else(|| self.profile.draw_damage(rng)) else { continue };
+            if let Some(text) = self.profile.damage(damage, &bad, rng) {
                 bad = State::new(text, self.language.style());
             }
         }

@@ -37,6 +37,10 @@ pub struct Profile {
     pub smart_quotes: Vec<(String, String)>,
     /// What is put before names or inside them.
     pub sigils: Vec<String>,
+    /// Types that are written before a parameter, as in other languages.
+    pub types: Vec<String>,
+    /// The word that opens a function, with its parameters in brackets after the name.
+    pub function: String,
     /// Learned from real pairs.
     #[serde(skip)]
     pub habits: Vec<Habit>,
@@ -58,6 +62,7 @@ pub enum Damage {
     NestQuote,
     SmartQuote,
     DropMark,
+    DropMarks,
     ConfuseMark,
     ExtraMark,
     DropKeyword,
@@ -68,6 +73,9 @@ pub enum Damage {
     JoinWords,
     IndentLine,
     IndentBlock,
+    IndentHead,
+    FlattenBlock,
+    MixTabs,
     JoinLines,
     SplitLine,
     DropLine,
@@ -78,6 +86,9 @@ pub enum Damage {
     Braces,
     NameIsKeyword,
     Sigil,
+    Parameter,
+    Increment,
+    Unraw,
     Truncate,
     Stray,
     Delete,
@@ -110,18 +121,49 @@ impl Profile {
         }
     }
 
-    /// Damages `state` once. `None` when the kind of damage that was drawn finds no place.
-    pub fn damage(&self, state: &State, rng: &mut ChaCha8Rng) -> Option<(Damage, String)> {
+    /// Makes a string of good code a raw one that holds a path, which breaks when it is not raw: too
+    /// rare in real code to learn from.
+    pub fn plant_path(&self, state: &State, rng: &mut ChaCha8Rng) -> Option<String> {
+        let mut site = Site { state, hints: state.hints(), profile: self, rng };
+        let at = site.pick(|s, i| {
+            s.is_quote(i)
+                && s.raw(i).len() == 1
+                && i > 0
+                && matches!(s.raw(i - 1), "(" | "=" | "," | "[" | ":")
+        })?;
+        let end = site.closing_quote(at)?;
+        let mut path = site.choose(&["C:", "C:", "D:", "E:", "", "HKLM:", "..", "\\"]);
+        path += "\\";
+        path += &site.choose(&[
+            "Users", "Users", "Users", "New", "Names", "unit", "users", "x64", "x86", "Uploads", "N",
+        ]);
+        for _ in 0..site.rng.random_range(0..4) {
+            let word = site.pick(|s, i| s.kind(i) == Kind::Word)?;
+            path = format!("{path}\\{}", state.raw(word));
+        }
+        path += &site.choose(&["", ".txt", ".csv", ".py", ".exe"]);
+        let quote = state.raw(at);
+        let (open, close) = (&state.lexemes[at].span, &state.lexemes[end].span);
+        Some(format!("{}r{quote}{path}{quote}{}", &state.text[..open.start], &state.text[close.end..]))
+    }
+
+    /// Draws a kind of damage.
+    pub fn draw_damage(&self, rng: &mut ChaCha8Rng) -> Option<Damage> {
         let total: f64 = self.weights.values().sum();
         let mut left = rng.random_range(0.0..total);
         let damage = self.weights.iter().find(|(_, weight)| {
             left -= **weight;
             left < 0.0
         })?;
+        Some(*damage.0)
+    }
+
+    /// Damages `state` once. `None` when this kind of damage finds no place.
+    pub fn damage(&self, damage: Damage, state: &State, rng: &mut ChaCha8Rng) -> Option<String> {
         let mut site = Site { state, hints: state.hints(), profile: self, rng };
-        let events = site.events(*damage.0)?;
+        let events = site.events(damage)?;
         let text = state.apply(&events);
-        (text != state.text).then_some((*damage.0, text))
+        (text != state.text).then_some(text)
     }
 }
 
@@ -203,7 +245,8 @@ impl Site<'_> {
                 Some(vec![Event::Insert { at: near + usize::from(self.rng.random_bool(0.6)), text }])
             }
             Damage::Unquote => {
-                let at = self.pick(Self::is_quote)?;
+                let long = self.rng.random_bool(0.25);
+                let at = self.pick(|s, i| s.is_quote(i) && (!long || s.raw(i).len() == 3))?;
                 let end = self.closing_quote(at)?;
                 Some(vec![Event::Delete { at }, Event::Delete { at: end }])
             }
@@ -220,11 +263,12 @@ impl Site<'_> {
                 Some(events)
             }
             Damage::DropMark => {
-                let at = self.pick(|s, i| s.is_code(i) && s.is_profile_mark(i))?;
+                let at = self.pick_evenly(|s, i| s.is_code(i) && s.is_profile_mark(i))?;
                 Some(vec![Event::Delete { at }])
             }
+            Damage::DropMarks => self.drop_marks(),
             Damage::ConfuseMark => {
-                let at = self.pick(|s, i| {
+                let at = self.pick_evenly(|s, i| {
                     s.is_code(i) && s.kind(i) == Kind::Mark && s.profile.confusions.contains_key(s.raw(i))
                 })?;
                 self.confuse(at)
@@ -247,7 +291,7 @@ impl Site<'_> {
                 Some(vec![Event::Delete { at }])
             }
             Damage::ConfuseWord => {
-                let at = self.pick(|s, i| {
+                let at = self.pick_evenly(|s, i| {
                     s.is_code(i) && s.kind(i) == Kind::Word && s.profile.confusions.contains_key(s.raw(i))
                 })?;
                 self.confuse(at)
@@ -282,6 +326,38 @@ impl Site<'_> {
                 Some(vec![Event::Substitute { at: at - 1, text }, Event::Delete { at }])
             }
             Damage::IndentLine | Damage::IndentBlock => self.indent(damage == Damage::IndentBlock),
+            Damage::IndentHead => self.indent_head(),
+            Damage::FlattenBlock => self.flatten_block(),
+            Damage::MixTabs => self.mix_tabs(),
+            Damage::Parameter => self.parameter(),
+            Damage::Increment => {
+                let at = self.pick(|s, i| {
+                    s.is_code(i)
+                        && matches!(s.raw(i), "+=" | "-=")
+                        && s.state
+                            .lexemes
+                            .get(i + 1)
+                            .is_some_and(|_| s.raw(i + 1) == "1" && s.ends_line(i + 1))
+                })?;
+                let text = if self.raw(at) == "+=" { "++" } else { "--" };
+                if self.rng.random_bool(0.2) {
+                    let name = at - 1;
+                    return Some(vec![
+                        Event::Insert { at: name, text: text.to_owned() },
+                        Event::Delete { at },
+                        Event::Delete { at: at + 1 },
+                    ]);
+                }
+                Some(vec![Event::Substitute { at, text: text.to_owned() }, Event::Delete { at: at + 1 }])
+            }
+            Damage::Unraw => {
+                let at = self.pick(|s, i| {
+                    s.is_code(i)
+                        && s.raw(i).eq_ignore_ascii_case("r")
+                        && s.state.lexemes.get(i + 1).is_some_and(|next| next.kind == Kind::Quote)
+                })?;
+                Some(vec![Event::Delete { at }])
+            }
             Damage::JoinLines => {
                 let at =
                     self.pick(|s, i| i > 0 && s.kind(i) == Kind::Newline && s.hints[i].zone != Zone::Text)?;
@@ -312,12 +388,12 @@ impl Site<'_> {
                 Some((at..end).map(|at| Event::Delete { at }).collect())
             }
             Damage::Uncomment => {
-                let at = self.pick(|s, i| s.hints[i].zone == Zone::Comment && s.raw(i).starts_with('#'))?;
-                let mut events = vec![Event::Delete { at }];
-                if self.rng.random_bool(0.1) {
-                    events = vec![Event::Substitute { at, text: "//".to_owned() }];
-                }
-                Some(events)
+                let at = self.pick(Self::opens_comment)?;
+                let everywhere = self.rng.random_bool(0.2);
+                let text = self.choose(&["", "", "", "", "", "", "//", "//", "//", "--", "-->", "/*"]);
+                let places =
+                    (0..self.state.len()).filter(|i| *i == at || everywhere && self.opens_comment(*i));
+                Some(places.map(|at| replace(at, &text)).take(8).collect())
             }
             Damage::Braces => self.braces(),
             Damage::NameIsKeyword => {
@@ -407,6 +483,15 @@ impl Site<'_> {
         self.kind(idx) == Kind::Word && self.profile.keywords.iter().any(|keyword| keyword == self.raw(idx))
     }
 
+    fn opens_comment(&self, idx: usize) -> bool {
+        self.hints[idx].zone == Zone::Comment && self.raw(idx).starts_with('#')
+    }
+
+    /// The blanks before the line that the line end `idx` opens.
+    fn indent_text(&self, idx: usize) -> String {
+        self.state.lexeme(idx).trim_start_matches('\n').to_owned()
+    }
+
     fn is_profile_mark(&self, idx: usize) -> bool {
         self.profile.marks.iter().any(|mark| mark == self.raw(idx))
     }
@@ -422,6 +507,20 @@ impl Site<'_> {
     fn pick(&mut self, fits: impl Fn(&Self, usize) -> bool) -> Option<usize> {
         let places: Vec<usize> = (0..self.state.len()).filter(|idx| fits(self, *idx)).collect();
         places.choose(self.rng).copied()
+    }
+
+    /// Half of the time a rare lexeme is as likely as a common one.
+    fn pick_evenly(&mut self, fits: impl Fn(&Self, usize) -> bool) -> Option<usize> {
+        let any = self.pick(&fits)?;
+        if self.rng.random_bool(0.5) {
+            return Some(any);
+        }
+        let places = (0..self.state.len()).filter(|idx| fits(self, *idx));
+        let mut texts: Vec<String> = places.map(|idx| self.raw(idx).to_owned()).collect();
+        texts.sort_unstable();
+        texts.dedup();
+        let text = texts.choose(self.rng)?.clone();
+        self.pick(|s, i| s.raw(i) == text && fits(s, i))
     }
 
     /// Any lexeme but the first; code is likelier than strings and comments.
@@ -496,7 +595,7 @@ impl Site<'_> {
 
     fn confuse(&mut self, at: usize) -> Option<Vec<Event>> {
         let text = self.profile.confusions.get(self.state.raw(at))?.choose(self.rng)?.clone();
-        Some(if text.is_empty() { vec![Event::Delete { at }] } else { vec![Event::Substitute { at, text }] })
+        Some(vec![replace(at, &text)])
     }
 
     fn nest_quote(&mut self) -> Option<Vec<Event>> {
@@ -517,6 +616,99 @@ impl Site<'_> {
             Event::Insert { at: word, text: quote.clone() },
             Event::Insert { at: word + 1, text: quote },
         ])
+    }
+
+    /// All marks of one kind inside one pair of brackets.
+    fn drop_marks(&mut self) -> Option<Vec<Event>> {
+        let open = self.pick(|s, i| s.is_code(i) && is_open(s.raw(i)))?;
+        let close = self.partner(open)?;
+        let mut depth = 0;
+        let mut places: Vec<usize> = Vec::new();
+        for at in open + 1..close {
+            if self.is_code(at) && is_bracket(self.raw(at)) {
+                depth += if is_open(self.raw(at)) { 1 } else { -1 };
+            } else if depth == 0 && self.is_code(at) && self.raw(at) == "," {
+                places.push(at);
+            }
+        }
+        if places.is_empty() {
+            return None;
+        }
+        if self.rng.random_bool(0.25) {
+            let wrong = self.choose(&[".", ";", "+", "and", "|", "."]);
+            return Some(places.into_iter().map(|at| replace(at, &wrong)).collect());
+        }
+        let keep = if self.rng.random_bool(0.6) { 0.0 } else { 0.5 };
+        Some(
+            places
+                .into_iter()
+                .filter(|_| !self.rng.random_bool(keep))
+                .map(|at| Event::Delete { at })
+                .collect(),
+        )
+    }
+
+    /// A parameter as other languages write it, or with its parts in the wrong order.
+    fn parameter(&mut self) -> Option<Vec<Event>> {
+        let head = self.pick(|s, i| s.is_code(i) && s.raw(i) == s.profile.function)?;
+        let open = (head..self.state.len()).take(3).find(|i| self.raw(*i) == "(")?;
+        let close = self.partner(open)?;
+        let mut starts = Vec::new();
+        let mut depth = 0;
+        for at in open + 1..close {
+            if self.is_code(at) && is_bracket(self.raw(at)) {
+                depth += if is_open(self.raw(at)) { 1 } else { -1 };
+            }
+            let first = at == open + 1 || self.raw(at - 1) == ",";
+            if depth == 0 && first && self.kind(at) == Kind::Word && self.raw(at) != "self" {
+                starts.push(at);
+            }
+        }
+        let nth = self.rng.random_range(0..starts.len().max(1));
+        let at = *starts.get(nth)?;
+        let next = starts.get(nth + 1).map_or(close, |next| next - 1);
+        let colon = (at + 1 < next && self.raw(at + 1) == ":").then_some(at + 1);
+        let value = (at + 1..next).find(|i| self.raw(*i) == "=" && self.is_code(*i));
+        let all = self.rng.random_bool(0.4);
+        match (colon, value) {
+            // `name: type = value` to `name = value: type`
+            (Some(colon), Some(value)) => {
+                let mut events: Vec<Event> = (colon..value).map(|at| Event::Delete { at }).collect();
+                let words = (colon..value).map(|i| self.state.lexeme(i).into_owned());
+                events.extend(words.map(|text| Event::Insert { at: next, text }));
+                Some(events)
+            }
+            // `name: type` to `type name`, to `name: type = value` before one without a value, or to `name = type:`
+            (Some(colon), None) => match self.rng.random_range(0..4) {
+                0 if next < close => Some(vec![
+                    Event::Insert { at: next, text: "=".to_owned() },
+                    Event::Insert { at: next, text: self.choose(&["0", "None", "1", "[]", "\"\""]) },
+                ]),
+                1 => Some(vec![
+                    Event::Insert { at: next, text: ":".to_owned() },
+                    Event::Insert { at: next, text: self.profile.types.choose(self.rng)?.clone() },
+                ]),
+                _ => {
+                    let mut events: Vec<Event> = (colon..next).map(|at| Event::Delete { at }).collect();
+                    let words = (colon + 1..next).map(|i| self.state.lexeme(i).into_owned());
+                    events.splice(0..0, words.map(|text| Event::Insert { at, text }));
+                    Some(events)
+                }
+            },
+            (None, _) if self.rng.random_bool(0.2) && value.is_none() && next < close => Some(vec![
+                Event::Insert { at: next, text: "=".to_owned() },
+                Event::Insert { at: next, text: self.choose(&["0", "None", "1", "True", "10"]) },
+            ]),
+            (None, _) => {
+                let places = starts.into_iter().filter(|start| *start == at || all);
+                let mut events = Vec::new();
+                for at in places {
+                    let text = self.profile.types.choose(self.rng)?.clone();
+                    events.push(Event::Insert { at, text });
+                }
+                Some(events)
+            }
+        }
     }
 
     fn split_word(&mut self) -> Option<Vec<Event>> {
@@ -575,15 +767,87 @@ impl Site<'_> {
         Some(events)
     }
 
+    /// Shifts the line that opens a block, and not the block.
+    fn indent_head(&mut self) -> Option<Vec<Event>> {
+        let colon = self.pick(|s, i| s.is_code(i) && s.raw(i) == ":" && s.ends_line(i))?;
+        let at = self.line_of(colon).start;
+        let old = self.indent_text(at);
+        let new = match self.rng.random_range(0..8) {
+            0..2 => format!("{old} "),
+            2..4 => format!("{old}    "),
+            4 => format!("{old}  "),
+            5 => old.strip_suffix(' ')?.to_owned(),
+            _ => old.strip_suffix("    ")?.to_owned(),
+        };
+        Some(vec![Event::Substitute { at, text: format!("\n{new}") }])
+    }
+
+    /// Takes the indentation from a whole block.
+    fn flatten_block(&mut self) -> Option<Vec<Event>> {
+        let colon = self.pick(|s, i| s.is_code(i) && s.raw(i) == ":" && s.ends_line(i))?;
+        let line = self.line_of(colon);
+        let (head, mut at) = (self.indent_text(line.start), line.end);
+        let body = (at < self.state.len()).then(|| self.indent_text(at))?;
+        let deeper = body.strip_prefix(&head).filter(|more| !more.is_empty())?.to_owned();
+        let adds = self.rng.random_bool(0.25);
+        let mut events = Vec::new();
+        while at < self.state.len() {
+            let next = self.line_of(at).end;
+            let here = self.indent_text(at);
+            if next > at + 1 {
+                let Some(rest) = here.strip_prefix(&body) else { break };
+                let text = if adds { format!("\n{body}{deeper}{rest}") } else { format!("\n{head}{rest}") };
+                events.push(Event::Substitute { at, text });
+            }
+            at = next;
+        }
+        (events.len() <= 16).then_some(events)
+    }
+
+    /// Tabs where the lines around have blanks, or the other way round.
+    fn mix_tabs(&mut self) -> Option<Vec<Event>> {
+        let width = if self.rng.random_bool(0.7) { 4 } else { 8 };
+        let blanks = " ".repeat(width);
+        let at = self.pick(|s, i| {
+            s.kind(i) == Kind::Newline && {
+                let indent = s.indent_text(i);
+                indent.starts_with(&blanks) || indent.starts_with('\t')
+            }
+        })?;
+        let rest = self.rng.random_bool(0.2);
+        let n_lines = if rest { 60 } else { self.rng.random_range(1..=5) };
+        let swap = |text: &str| {
+            let tail = text.trim_start_matches(' ');
+            if text.starts_with('\t') {
+                text.replace('\t', &blanks)
+            } else {
+                let n = text.len() - tail.len();
+                format!("{}{}{tail}", "\t".repeat(n / width), " ".repeat(n % width))
+            }
+        };
+        let lines = (at..self.state.len()).filter(|i| {
+            self.kind(*i) == Kind::Newline
+                && self.state.lexemes.get(i + 1).is_some_and(|next| next.kind != Kind::Newline)
+        });
+        Some(
+            lines
+                .take(n_lines)
+                .map(|at| Event::Substitute { at, text: format!("\n{}", swap(&self.indent_text(at))) })
+                .collect(),
+        )
+    }
+
     fn prompt(&mut self) -> Option<Vec<Event>> {
         let prompt = self.profile.prompts.choose(self.rng)?.clone();
         let all = self.rng.random_bool(0.35);
-        let at = self.pick(|s, i| {
-            s.kind(i) == Kind::Newline && s.state.lexemes.get(i + 1).is_some_and(|l| l.kind != Kind::Newline)
-        })?;
-        let lines = (0..self.state.len())
-            .filter(|i| self.kind(*i) == Kind::Newline && (*i == at || all))
-            .filter(|i| self.state.lexemes.get(i + 1).is_some_and(|l| l.kind != Kind::Newline));
+        // Prompts inside a docstring belong there.
+        let opens_line = |s: &Self, i: usize| {
+            s.kind(i) == Kind::Newline
+                && s.hints[i].zone != Zone::Text
+                && s.state.lexemes.get(i + 1).is_some_and(|l| l.kind != Kind::Newline)
+        };
+        let at = self.pick(opens_line)?;
+        let lines = (0..self.state.len()).filter(|i| opens_line(self, *i) && (*i == at || all));
         Some(lines.map(|i| Event::Insert { at: i + 1, text: prompt.clone() }).take(8).collect())
     }
 
@@ -635,6 +899,11 @@ impl Site<'_> {
 
 /// Habits looked at before giving up on finding one that fits.
 const HABIT_TRIES: usize = 12;
+
+/// Nothing instead of a lexeme is its deletion.
+fn replace(at: usize, text: &str) -> Event {
+    if text.is_empty() { Event::Delete { at } } else { Event::Substitute { at, text: text.to_owned() } }
+}
 
 fn is_open(raw: &str) -> bool {
     matches!(raw, "(" | "[" | "{")
@@ -704,6 +973,16 @@ mod tests {
         check(Damage::Uncomment, "# note\n", "note\n");
         check(Damage::Prompt, "x = 1\n", ">>> x = 1\n");
         check(Damage::JoinLines, "a\nb\n", "a b\n");
+        check(Damage::DropMarks, "a = [1, 2, 3]\n", "a = [1 2 3]\n");
+        check(Damage::Parameter, "def f(a, b):\n", "def f(int a, int b):\n");
+        check(Damage::Parameter, "def f(a: int, b):\n", "def f(int a, b):\n");
+        check(Damage::Parameter, "def f(a: int = 0):\n", "def f(a = 0: int):\n");
+        check(Damage::Increment, "n += 1\n", "n ++\n");
+        check(Damage::Unraw, "open(r'C:\\New')\n", "open('C:\\New')\n");
+        check(Damage::Uncomment, "a # b\nc # d\n", "a // b\nc // d\n");
+        check(Damage::IndentHead, "if a:\n    b\n", "    if a:\n    b\n");
+        check(Damage::FlattenBlock, "if a:\n    b\n    c\n", "if a:\nb\nc\n");
+        check(Damage::MixTabs, "if a:\n    b\n    c\n", "if a:\n    b\n\tc\n");
     }
 
     proptest! {
@@ -713,7 +992,8 @@ mod tests {
             let rng = &mut ChaCha8Rng::seed_from_u64(seed);
             let mut state = State::new(text, Python.style());
             for _ in 0..20 {
-                if let Some((_, text)) = profile.damage(&state, rng) {
+                let Some(damage) = profile.draw_damage(rng) else { continue };
+                if let Some(text) = profile.damage(damage, &state, rng) {
                     state = State::new(text, Python.style());
                 }
             }

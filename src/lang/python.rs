@@ -26,6 +26,7 @@ static STYLE: LexStyle = LexStyle {
     joiners: "",
     quotes: "'\"",
     triple_quotes: true,
+    quote_prefixes: &["r", "b", "f", "u", "R", "B", "F", "U", "rb", "br", "fr", "rf"],
     escape: Some('\\'),
     comment: Some('#'),
     airy: true,
