@@ -20,9 +20,8 @@ import sys
 import warnings
 from pathlib import Path
 
-FEATURES = ["bias", "score", "gap", "rank", "siblings", "events", "lexemes", "faults", "votes", "windows"]
-# How many siblings there are depends on how many were asked for.
-USED = ["bias", "score", "gap", "events", "lexemes", "faults"]
+# Of those that `repair --features` prints. How many siblings there are depends on how many were asked for.
+USED = ["bias", "score", "rest", "gap", "events", "written", "dropped", "lexemes", "faults"]
 FOLDS = 5
 RIDGE = 1.0
 
@@ -55,8 +54,7 @@ def answers(rows, program):
         first = answer["candidates"][0]
         fixes = [plain(row[key], row["lang"]) for key in ("fixed", "fixed_min") if row.get(key)]
         right = plain(first["text"], row["lang"]) in [fix for fix in fixes if fix is not None]
-        values = dict(zip(FEATURES, first["features"]))
-        found.append(([values[name] for name in USED], right))
+        found.append(([first["features"][name] for name in USED], right))
     return found
 
 

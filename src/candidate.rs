@@ -12,6 +12,8 @@ pub struct Choice {
     /// Applies to the text as the first choices of all earlier windows left it.
     pub edit: Edit,
     pub score: f64,
+    /// Logarithm of the probability that nothing is left to edit.
+    pub rest: f64,
     pub votes: u32,
     pub trace: Option<Trace>,
 }
@@ -31,6 +33,8 @@ pub struct Candidate {
     pub text: String,
     /// Sum of the scores of its choices.
     pub score: f64,
+    /// Least of its choices.
+    pub rest: f64,
     /// Fewest votes of its choices.
     pub votes: u32,
     pub n_windows: usize,
@@ -57,6 +61,7 @@ pub fn combine(text: &str, windows: &[Vec<Choice>], k: usize) -> Vec<Candidate> 
         candidates.push(Candidate {
             text: after,
             score: chosen().map(|choice| choice.score).sum(),
+            rest: chosen().map(|choice| choice.rest).fold(0.0, f64::min),
             votes: chosen().map(|choice| choice.votes).min().unwrap_or_default(),
             n_windows: windows.len(),
             trajectory: chosen().filter_map(|choice| choice.trace.clone()).collect(),
@@ -133,7 +138,7 @@ mod tests {
     use super::*;
 
     fn choice(before: &str, after: &str, score: f64) -> Choice {
-        Choice { edit: Edit::between(before, after), score, votes: 0, trace: None }
+        Choice { edit: Edit::between(before, after), score, rest: 0.0, votes: 0, trace: None }
     }
 
     fn texts(candidates: &[Candidate]) -> Vec<&str> {

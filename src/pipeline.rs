@@ -177,6 +177,7 @@ fn propose(
         .map(|proposal| Choice {
             edit: Edit::between(before, &proposal.text).shifted(span.start),
             score: proposal.score,
+            rest: proposal.rest,
             votes: proposal.votes,
             trace: ask.trace.then(|| Trace {
                 first_line: place(text, span.start).line,
@@ -215,6 +216,7 @@ mod tests {
             let proposals = self.0.iter().zip(1u32..).map(|((find, put), rank)| Proposal {
                 text: window.replacen(find, put, 1),
                 score: -f64::from(rank),
+                rest: 0.0,
                 votes: 0,
                 steps: Vec::new(),
             });

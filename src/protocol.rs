@@ -61,6 +61,9 @@ pub struct Proposal {
     pub text: String,
     /// Logarithm of the probability of the path to it: 0 at most, higher is likelier.
     pub score: f64,
+    /// Logarithm of the probability that nothing is left to edit in it; part of the score, too.
+    #[serde(default)]
+    pub rest: f64,
     /// How many sampled chains ended here.
     #[serde(default)]
     pub votes: u32,
@@ -75,7 +78,7 @@ pub struct Step {
     pub edit: String,
     /// Logarithm of the probability of the edit, as seen from the state before it.
     pub rate: f64,
-    /// Expected number of edits still to come, as the network was told; 0 when it was not.
+    /// Expected number of edits still to come before this one, in the network's opinion.
     pub noise: f64,
     /// The window after this step.
     pub text: String,

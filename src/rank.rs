@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::lang::Language;
-use crate::state::{State, align};
+use crate::lexeme::Kind;
+use crate::state::{Event, State, align, kind_of};
 use crate::verify::Verified;
 
 /// How a suggestion may be used.
@@ -28,8 +29,10 @@ impl Applicability {
 }
 
 /// Names of the features, in their order; also the keys of `[confidence.weights]`.
-pub const FEATURES: [&str; 10] =
-    ["bias", "score", "gap", "rank", "siblings", "events", "lexemes", "faults", "votes", "windows"];
+pub const FEATURES: [&str; 15] = [
+    "bias", "score", "rest", "gap", "rank", "siblings", "events", "written", "dropped", "quotes", "lines",
+    "lexemes", "faults", "votes", "windows",
+];
 
 /// What is known about a candidate, as numbers.
 pub type Features = [f64; FEATURES.len()];
@@ -125,19 +128,59 @@ fn features(before: &State, n_faults: usize, repairs: &[Verified], rank: usize) 
     let rival = repairs.iter().enumerate().find(|(idx, _)| *idx != rank).map(|(_, rival)| rival);
     let gap = rival.map_or(NO_RIVAL, |rival| candidate.score - rival.candidate().score);
     let after = State::new(candidate.text.clone(), before.style());
-    let n_events = align(before, &after, MAX_ALIGNED).map_or(MAX_ALIGNED, |events| events.len());
+    let events = align(before, &after, MAX_ALIGNED);
+    let n_events = events.as_ref().map_or(MAX_ALIGNED, Vec::len);
+    let changes = Changes::count(before, events.as_deref().unwrap_or_default());
     [
         1.0,
         candidate.score,
+        candidate.rest,
         gap.clamp(-NO_RIVAL, NO_RIVAL),
         number(rank),
         number(repairs.len()).ln(),
-        number(n_events),
+        number(n_events).ln_1p(),
+        number(changes.written).ln_1p(),
+        number(changes.dropped).ln_1p(),
+        number(changes.quotes).ln_1p(),
+        number(changes.lines).ln_1p(),
         number(before.len()).ln(),
         number(n_faults).ln_1p(),
         f64::from(candidate.votes).ln_1p(),
         number(candidate.n_windows),
     ]
+}
+
+/// What a repair changes, by kind: a lost bracket is easier to be sure of than a lost name.
+#[derive(Default)]
+struct Changes {
+    /// Words and numbers that were not there.
+    written: usize,
+    /// Words and numbers that were there.
+    dropped: usize,
+    quotes: usize,
+    /// Line ends and indentation.
+    lines: usize,
+}
+
+impl Changes {
+    fn count(before: &State, events: &[Event]) -> Self {
+        let mut changes = Self::default();
+        for event in events {
+            let (old, new) = match event {
+                Event::Insert { text, .. } => (None, Some(text)),
+                Event::Delete { at } => (Some(*at), None),
+                Event::Substitute { at, text } => (Some(*at), Some(text)),
+            };
+            let kinds =
+                [old.map(|at| before.lexemes[at].kind), new.map(|text| kind_of(text, before.style()))];
+            let is_word = |kind: Option<Kind>| matches!(kind, Some(Kind::Word | Kind::Number));
+            changes.dropped += usize::from(is_word(kinds[0]));
+            changes.written += usize::from(is_word(kinds[1]));
+            changes.quotes += usize::from(kinds.contains(&Some(Kind::Quote)));
+            changes.lines += usize::from(kinds.contains(&Some(Kind::Newline)));
+        }
+        changes
+    }
 }
 
 /// The gap to the second best when there is none: as good as a clear lead.
@@ -161,6 +204,7 @@ mod tests {
         let candidate = |text: &str, score| Candidate {
             text: text.to_owned(),
             score,
+            rest: 0.0,
             votes: 0,
             n_windows: 1,
             trajectory: Vec::new(),
@@ -175,7 +219,10 @@ mod tests {
         let ranked = rank("f(", 1, &Python, None, repairs(&[("f", -3.0), ("f()", -1.0)]));
         assert_eq!(ranked[0].verified.candidate().text, "f()");
         let named: BTreeMap<_, _> = FEATURES.iter().zip(ranked[0].features).collect();
-        assert_eq!((named[&"score"], named[&"gap"], named[&"events"], named[&"rank"]), (-1.0, 2.0, 1.0, 0.0));
+        assert_eq!(
+            (named[&"score"], named[&"gap"], named[&"events"], named[&"rank"]),
+            (-1.0, 2.0, 2f64.ln(), 0.0)
+        );
         assert_eq!(ranked[1].applicability, Applicability::NeedsReview);
         assert_eq!(ranked[1].confidence, None);
     }

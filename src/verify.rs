@@ -58,7 +58,8 @@ mod tests {
     #[track_caller]
     fn check(before: &str, after: &str, expected: bool) {
         let text = after.to_owned();
-        let candidate = Candidate { text, score: 0.0, votes: 0, n_windows: 1, trajectory: Vec::new() };
+        let candidate =
+            Candidate { text, score: 0.0, rest: 0.0, votes: 0, n_windows: 1, trajectory: Vec::new() };
         assert_eq!(verify(before, candidate, &Python, Dialect::default()).is_some(), expected);
     }
 

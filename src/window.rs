@@ -133,8 +133,8 @@ impl<'t> Lines<'t> {
             let opener = self.counts.get(line).and_then(|count| count.checked_sub(1));
             line > 0 && opener.is_some_and(|idx| hints[idx].zone == Zone::Text)
         };
-        let start = (first..line + 1).find(|line| !inside(*line)).unwrap_or(first);
-        let stop = (line + 2..end + 1).rev().find(|line| !inside(*line)).unwrap_or(end);
+        let start = (first..=line).find(|line| !inside(*line)).unwrap_or(first);
+        let stop = (line + 2..=end).rev().find(|line| !inside(*line)).unwrap_or(end);
         (start, stop)
     }
 

@@ -7,7 +7,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
+use engine::corpus::read_lines;
 use engine::denoise::SearchLimits;
+use engine::eval::evaluate;
 use engine::serve::Server;
 use engine::train::{Paths, TrainConfig, preview, train};
 use lastmile::{lang, lexeme, pack, protocol, state};
@@ -40,6 +42,22 @@ enum Command {
     },
     /// Train a language pack, resuming from the run folder when it holds a checkpoint
     Train(TrainArgs),
+    /// Measure how well a pack mends real pairs that it was not trained on
+    Eval {
+        /// Pairs as JSON lines: {"broken", "fixed"}
+        rows: PathBuf,
+        /// Folder with one pack for each language
+        #[arg(long)]
+        models: PathBuf,
+        #[arg(long, default_value = "python")]
+        language: String,
+        /// auto, cpu or cuda:0
+        #[arg(long, default_value = "auto")]
+        device: String,
+        /// Threads for libtorch on the CPU
+        #[arg(long, default_value_t = 1)]
+        threads: i32,
+    },
     /// Show what the noise profile does to good code
     Preview(TrainArgs),
 }
@@ -98,6 +116,13 @@ fn run(command: Command) -> Result<()> {
             let (config, paths) = read(&args)?;
             tch::set_num_threads(args.threads);
             train(&config, &paths, device(&args.device)?)
+        }
+        Command::Eval { rows, models, language, device: name, threads } => {
+            tch::set_num_threads(threads);
+            let mut server = Server::new(&models, device(&name)?, SearchLimits::default());
+            let report = evaluate(server.pack(&language)?, &read_lines(&rows)?)?;
+            anstream::println!("{report}");
+            Ok(())
         }
         Command::Preview(args) => {
             let (config, paths) = read(&args)?;

@@ -1,5 +1,6 @@
 //! `lastmile repair --jsonl`: texts in, candidates out, one JSON object a line each way.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read, Write};
 use std::time::Instant;
 
@@ -71,7 +72,7 @@ struct Candidate {
     #[serde(skip_serializing_if = "Option::is_none")]
     confidence: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    features: Option<[f64; FEATURES.len()]>,
+    features: Option<BTreeMap<&'static str, f64>>,
 }
 
 pub(super) fn repair(args: &RepairArgs, session: &mut Session) -> Result<ExitStatus> {
@@ -153,6 +154,6 @@ fn candidate(ranked: &Ranked, ask: &Ask, args: &RepairArgs) -> Candidate {
         text: candidate.text.clone(),
         score: candidate.score,
         confidence: ranked.confidence.filter(|_| args.features || ask.calibration.is_some()),
-        features: args.features.then_some(ranked.features),
+        features: args.features.then(|| FEATURES.into_iter().zip(ranked.features).collect()),
     }
 }

@@ -42,15 +42,30 @@ pub struct SearchLimits {
     pub n_single: usize,
     /// Edits of a state that are tried in pairs.
     pub n_paired: usize,
-    /// Chains that are sampled when the search finds nothing.
+    /// Chains that are sampled, and whether they are where the search has found something as well.
     pub n_chains: usize,
+    pub always_sample: bool,
+    /// How far behind the best answer a path is given up.
+    pub far: f64,
+    /// Bytes that the judge reads at most. Unlike the deadline it stops at the same place every time.
+    pub judged_bytes: usize,
     /// Weight of the network's opinion that nothing is left to edit in an answer.
     pub finish: f64,
 }
 
 impl Default for SearchLimits {
     fn default() -> Self {
-        Self { batch: 6, n_batches: 12, n_single: 96, n_paired: 24, n_chains: 12, finish: 0.5 }
+        Self {
+            batch: 6,
+            n_batches: 12,
+            n_single: 96,
+            n_paired: 24,
+            n_chains: 12,
+            always_sample: false,
+            far: 6.0,
+            judged_bytes: 16 << 20,
+            finish: 0.5,
+        }
     }
 }
 
@@ -63,11 +78,21 @@ struct Move {
     chance: f64,
 }
 
+/// What the network says of a state.
+#[derive(Default)]
+struct Reading {
+    moves: Vec<Move>,
+    /// Expected number of edits still to come.
+    noise: f64,
+}
+
 /// A state on the way, with the logarithm of the probability of the path to it.
 struct Node {
     score: f64,
     text: String,
     depth: usize,
+    /// Expected number of edits still to come, once the network has read the state.
+    noise: f64,
     /// Index of the parent in the search's list, and the events that led here.
     parent: Option<(usize, Vec<Move>)>,
 }
@@ -119,20 +144,22 @@ impl Denoiser {
             ));
         }
         let deadline = Instant::now() + Duration::from_millis(request.budget_ms);
-        let mut search = Search::new(window.to_owned());
-        tch::no_grad(|| self.search(&frame, request.k.max(1), deadline, &mut search));
+        let mut search = Search::new(window.to_owned(), request.k.max(FINISHED), self.limits.far);
+        tch::no_grad(|| self.search(&frame, deadline, &mut search));
         let mut votes = HashMap::new();
-        if search.goals.is_empty() && Instant::now() < deadline {
+        if (search.goals.is_empty() || self.limits.always_sample) && Instant::now() < deadline {
             votes = tch::no_grad(|| self.sample(&frame, &state, request.seed, deadline));
         }
         tch::no_grad(|| self.finish(&frame, &mut search));
         Ok(self.proposals(&frame, request, search, votes))
     }
 
-    fn search(&self, frame: &Frame, k: usize, deadline: Instant, search: &mut Search) {
+    fn search(&self, frame: &Frame, deadline: Instant, search: &mut Search) {
+        let n_bytes = frame.before.len() + search.nodes[0].text.len() + frame.after.len();
+        let n_judged = self.limits.judged_bytes / n_bytes.max(1);
         for _ in 0..self.limits.n_batches {
             let batch = search.next(self.limits.batch);
-            if batch.is_empty() || search.settled(k, &batch) || Instant::now() >= deadline {
+            if batch.is_empty() || Instant::now() >= deadline {
                 return;
             }
             let states: Vec<State> = batch
@@ -140,10 +167,12 @@ impl Denoiser {
                 .map(|idx| State::new(search.nodes[*idx].text.clone(), self.language.style()))
                 .collect();
             let faults: Vec<Vec<Fault>> = states.iter().map(|state| frame.faults(&state.text)).collect();
-            let moves = self.moves(&states, &faults, &vec![0; states.len()]);
-            for ((idx, state), moves) in batch.into_iter().zip(&states).zip(moves) {
+            let readings = self.read(&states, &faults, &vec![0; states.len()]);
+            for ((idx, state), Reading { moves, noise }) in batch.into_iter().zip(&states).zip(readings) {
+                search.nodes[idx].noise = noise;
                 for leap in self.leaps(&moves, frame.before.len() + frame.after.len()) {
-                    if search.n_judged % 64 == 63 && Instant::now() >= deadline {
+                    if search.n_judged >= n_judged || search.n_judged % 64 == 63 && Instant::now() >= deadline
+                    {
                         return;
                     }
                     search.visit(idx, state, leap, frame);
@@ -181,7 +210,7 @@ impl Denoiser {
     }
 
     /// The network's proposals for each state, likeliest first.
-    fn moves(&self, states: &[State], faults: &[Vec<Fault>], levels: &[u8]) -> Vec<Vec<Move>> {
+    fn read(&self, states: &[State], faults: &[Vec<Fault>], levels: &[u8]) -> Vec<Reading> {
         let device = self.net.weights()[0].device();
         let inputs: Vec<Input> = states
             .iter()
@@ -197,15 +226,17 @@ impl Denoiser {
         let width = usize::try_from(odds.hidden.size()[1]).expect("positive");
         let ops = floats(&odds.ops.log_softmax(-1, Kind::Float));
         let gaps = floats(&odds.inserts.log_softmax(-1, Kind::Float));
-        let mut moves: Vec<Vec<Move>> = states.iter().map(|_| Vec::new()).collect();
+        let mut readings: Vec<Reading> = states.iter().map(|_| Reading::default()).collect();
         let (mut substitutes, mut inserts) = (Vec::new(), Vec::new());
         for (row, state) in states.iter().enumerate() {
             let op = |at: usize, which: usize| f64::from(ops[(row * width + at) * 3 + which]);
             let gap = |at: usize, which: usize| f64::from(gaps[(row * width + at) * 2 + which]);
             let n = state.len();
             for at in 1..n {
-                moves[row].push(Move { event: Event::Delete { at }, chance: op(at, 1) });
+                readings[row].moves.push(Move { event: Event::Delete { at }, chance: op(at, 1) });
             }
+            readings[row].noise = (0..n).map(|at| 1.0 - op(at, 0).exp()).sum::<f64>()
+                + (1..=n).map(|at| gap(at, 1).exp()).sum::<f64>();
             substitutes.extend(best_sites((0..n).map(|at| (at, op(at, 2))), row));
             inserts.extend(best_sites((1..=n).map(|at| (at, gap(at, 1))), row));
         }
@@ -235,7 +266,7 @@ impl Denoiser {
                         *texts.entry(text).or_default() += f64::from(top[slot]).exp();
                     }
                 }
-                moves[*row].extend(texts.into_iter().map(|(text, chance)| {
+                readings[*row].moves.extend(texts.into_iter().map(|(text, chance)| {
                     let event = if is_insert {
                         Event::Insert { at: *at, text }
                     } else {
@@ -245,11 +276,11 @@ impl Denoiser {
                 }));
             }
         }
-        for moves in &mut moves {
+        for Reading { moves, .. } in &mut readings {
             moves.sort_by(|a, b| b.chance.total_cmp(&a.chance).then_with(|| a.event.cmp(&b.event)));
             moves.truncate(self.limits.n_single.max(64));
         }
-        moves
+        readings
     }
 
     /// Adds to the score of the best answers how sure the network is that nothing is left to edit.
@@ -284,7 +315,8 @@ impl Denoiser {
         let mut least = f64::INFINITY;
         for (state, done) in states.into_iter().zip(done) {
             if let Some(goal) = search.goals.get_mut(&state.text) {
-                goal.score += self.limits.finish * f64::from(done);
+                goal.rest = f64::from(done);
+                goal.score += self.limits.finish * goal.rest;
                 least = least.min(goal.score);
             }
             scored.insert(state.text);
@@ -305,7 +337,8 @@ impl Denoiser {
                 let n_edits = [1, 2, 4, 8][nth % 4];
                 let mut state = start.clone();
                 for _ in 0..n_edits / 4 {
-                    if let Some((_, text)) = self.profile.damage(&state, &mut rng) {
+                    let Some(damage) = self.profile.draw_damage(&mut rng) else { continue };
+                    if let Some(text) = self.profile.damage(damage, &state, &mut rng) {
                         state = State::new(text, self.language.style());
                     }
                 }
@@ -321,9 +354,9 @@ impl Denoiser {
             let states: Vec<State> = chains.iter().map(|(state, _)| state.clone()).collect();
             let faults: Vec<Vec<Fault>> = states.iter().map(|state| frame.faults(&state.text)).collect();
             let levels: Vec<u8> = chains.iter().map(|(_, level)| *level).collect();
-            let moves = self.moves(&states, &faults, &levels);
+            let readings = self.read(&states, &faults, &levels);
             let mut running = Vec::new();
-            for ((state, level), moves) in chains.into_iter().zip(moves) {
+            for ((state, level), Reading { moves, .. }) in chains.into_iter().zip(readings) {
                 let text = state.apply(&leap(&moves, &mut rng));
                 if frame.faults(&text).is_empty() {
                     if text != start.text {
@@ -349,7 +382,8 @@ impl Denoiser {
         for (text, n) in votes {
             // A sampled answer has no path from the start; its votes stand in for its odds.
             let score = f64::from(n).ln() - SAMPLED_COST;
-            search.goals.entry(text.clone()).or_insert(Goal { score, node: None, votes: n });
+            let found = search.goals.entry(text.clone()).and_modify(|goal| goal.votes = n);
+            found.or_insert(Goal { score, rest: 0.0, node: None, votes: n });
         }
         let mut goals: Vec<(String, Goal)> = search.goals.drain().collect();
         goals.sort_by(|a, b| b.1.score.total_cmp(&a.1.score).then_with(|| a.0.cmp(&b.0)));
@@ -360,7 +394,7 @@ impl Denoiser {
             .take(request.k.max(1))
             .map(|(text, goal)| {
                 let steps = if request.trace { search.steps(&goal, self.language) } else { Vec::new() };
-                Proposal { score: goal.score, votes: goal.votes, steps, text }
+                Proposal { score: goal.score, rest: goal.rest, votes: goal.votes, steps, text }
             })
             .collect()
     }
@@ -405,6 +439,8 @@ fn leap(moves: &[Move], rng: &mut ChaCha8Rng) -> Vec<Event> {
 /// A text that the judge accepts.
 struct Goal {
     score: f64,
+    /// Logarithm of the probability that nothing is left to edit.
+    rest: f64,
     /// The node it was found from, and the moves from there.
     node: Option<(usize, Vec<Move>)>,
     votes: u32,
@@ -418,6 +454,10 @@ struct Search {
     seen: HashSet<String>,
     goals: HashMap<String, Goal>,
     n_judged: usize,
+    /// How many goals are wanted, and the score below which no path leads to one of them.
+    k: usize,
+    far: f64,
+    bound: f64,
 }
 
 #[derive(PartialEq)]
@@ -435,44 +475,53 @@ impl Ord for Ordered {
 }
 
 impl Search {
-    fn new(start: String) -> Self {
+    fn new(start: String, k: usize, far: f64) -> Self {
         let mut search = Self {
             nodes: Vec::new(),
             open: BinaryHeap::new(),
             seen: HashSet::from([start.clone()]),
             goals: HashMap::new(),
             n_judged: 0,
+            k,
+            far,
+            bound: LEAST_SCORE,
         };
-        search.nodes.push(Node { score: 0.0, text: start, depth: 0, parent: None });
+        search.nodes.push(Node { score: 0.0, text: start, depth: 0, noise: 0.0, parent: None });
         search.open.push((Ordered(0.0), std::cmp::Reverse(0)));
         search
     }
 
+    /// The best open states that can still lead to a goal worth having.
     fn next(&mut self, n: usize) -> Vec<usize> {
-        (0..n).map_while(|_| self.open.pop().map(|(_, std::cmp::Reverse(idx))| idx)).collect()
+        let bound = self.bound;
+        (0..n)
+            .map_while(|_| self.open.pop().filter(|(score, _)| score.0 >= bound))
+            .map(|(_, std::cmp::Reverse(idx))| idx)
+            .collect()
     }
 
-    /// Whether enough was found and what is still open is far behind.
-    fn settled(&self, k: usize, batch: &[usize]) -> bool {
+    /// Paths only get less likely: behind the last goal that is wanted nothing can come back.
+    fn tighten(&mut self) {
         let mut scores: Vec<f64> = self.goals.values().map(|goal| goal.score).collect();
         scores.sort_by(|a, b| b.total_cmp(a));
-        let best_open = batch.iter().map(|idx| self.nodes[*idx].score).fold(f64::NEG_INFINITY, f64::max);
-        scores.len() >= k && scores.get(k - 1).is_some_and(|last| best_open < *last)
-            || scores.first().is_some_and(|first| best_open < first - FAR)
+        let best = scores.first().map_or(f64::NEG_INFINITY, |best| best - self.far);
+        let last = scores.get(self.k - 1).copied().unwrap_or(f64::NEG_INFINITY);
+        self.bound = best.max(last).max(LEAST_SCORE);
     }
 
     /// Judges the state after `moves`: a goal is kept, anything else stays open.
     fn visit(&mut self, parent: usize, state: &State, moves: Vec<Move>, frame: &Frame) {
         let score = self.nodes[parent].score + moves.iter().map(|one| one.chance).sum::<f64>();
         let depth = self.nodes[parent].depth + moves.len();
-        if score < LEAST_SCORE || depth > DEEPEST {
+        if score < self.bound || depth > DEEPEST {
             return;
         }
         let events: Vec<Event> = moves.iter().map(|one| one.event.clone()).collect();
         let text = state.apply(&events);
         if let Some(goal) = self.goals.get_mut(&text) {
             if score > goal.score {
-                *goal = Goal { score, node: Some((parent, moves)), votes: 0 };
+                *goal = Goal { score, rest: 0.0, node: Some((parent, moves)), votes: 0 };
+                self.tighten();
             }
             return;
         }
@@ -481,10 +530,11 @@ impl Search {
         }
         self.n_judged += 1;
         if frame.faults(&text).is_empty() {
-            self.goals.insert(text, Goal { score, node: Some((parent, moves)), votes: 0 });
+            self.goals.insert(text, Goal { score, rest: 0.0, node: Some((parent, moves)), votes: 0 });
+            self.tighten();
         } else {
             self.open.push((Ordered(score), std::cmp::Reverse(self.nodes.len())));
-            self.nodes.push(Node { score, text, depth, parent: Some((parent, moves)) });
+            self.nodes.push(Node { score, text, depth, noise: 0.0, parent: Some((parent, moves)) });
         }
     }
 
@@ -505,7 +555,7 @@ impl Search {
                 steps.push(Step {
                     edit: describe(&state, &one.event),
                     rate: one.chance,
-                    noise: 0.0,
+                    noise: self.nodes[idx].noise,
                     text: text.clone(),
                 });
             }
@@ -514,8 +564,7 @@ impl Search {
     }
 }
 
-/// How far behind the best goal a state is not worth reading, and a path not worth keeping.
-const FAR: f64 = 9.0;
+/// Less likely paths are not worth keeping.
 const LEAST_SCORE: f64 = -25.0;
 const DEEPEST: usize = 40;
 

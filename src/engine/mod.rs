@@ -11,6 +11,7 @@
 pub mod corpus;
 pub mod data;
 pub mod denoise;
+pub mod eval;
 pub mod example;
 pub mod habits;
 pub mod model;

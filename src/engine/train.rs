@@ -374,16 +374,16 @@ pub fn collate(inputs: &[&Input], device: Device) -> Batch {
 }
 
 /// Negative log-likelihood of the events, in nats an example, and its parts.
-struct Loss {
-    total: Tensor,
-    ops: Tensor,
-    inserts: Tensor,
-    content: Tensor,
+pub struct Loss {
+    pub total: Tensor,
+    pub ops: Tensor,
+    pub inserts: Tensor,
+    pub content: Tensor,
     /// Share of written lexemes that were the likeliest.
-    hits: Tensor,
+    pub hits: Tensor,
 }
 
-fn loss(net: &Net, examples: &[Example], device: Device) -> Loss {
+pub fn loss(net: &Net, examples: &[Example], device: Device) -> Loss {
     let inputs: Vec<&Input> = examples.iter().map(|example| &example.input).collect();
     let batch = collate(&inputs, device);
     let odds = net.forward(&batch);

@@ -42,7 +42,7 @@ not json
 #[test]
 fn features_are_told_when_asked() {
     assert_snapshot!(repair(r#"{"id":"a","lang":"python","text":"f(\n"}"#, &["--features"]), @r#"
-    {"id":"a","candidates":[{"text":"f()\n","score":2.5,"confidence":0.9525741268224334,"features":[1.0,2.5,8.0,0.0,0.0,1.0,1.3862943611198906,0.6931471805599453,0.6931471805599453,1.0]}]}
+    {"id":"a","candidates":[{"text":"f()\n","score":2.5,"confidence":0.9525741268224334,"features":{"bias":1.0,"dropped":0.0,"events":0.6931471805599453,"faults":0.6931471805599453,"gap":8.0,"lexemes":1.3862943611198906,"lines":0.0,"quotes":0.0,"rank":0.0,"rest":0.0,"score":2.5,"siblings":0.0,"votes":0.6931471805599453,"windows":1.0,"written":0.0}}]}
     --- exit Some(0)
     "#);
 }

@@ -21,6 +21,7 @@ impl Denoiser for ScriptedDenoiser {
         let proposals = self.replacements.iter().zip(1u32..).map(|((find, put), rank)| Proposal {
             text: window.replacen(find, put, 1),
             score: -f64::from(rank),
+            rest: 0.0,
             votes: 0,
             steps: Vec::new(),
         });
