@@ -14,7 +14,7 @@ for model in "$root"/models/*/model.toml; do
     folder=$(dirname "$model")
     name=$(basename "$folder")
     install -d "$prefix/share/lastmile/models/$name"
-    for file in model.toml tokenizer.json weights.safetensors CARD.md; do
+    for file in model.toml tokenizer.json weights.safetensors noise.toml CARD.md; do
         [ ! -e "$folder/$file" ] || install -m 644 "$folder/$file" "$prefix/share/lastmile/models/$name"
     done
 done
