@@ -43,6 +43,7 @@ pub struct Repair {
     pub candidates: usize,
     pub budget_ms: u64,
     pub max_windows: usize,
+    pub least_confidence: f64,
     pub seed: u64,
 }
 

@@ -21,6 +21,8 @@ pub struct Ask {
     pub budget_ms: u64,
     /// How many windows of one text are repaired before giving up.
     pub max_windows: usize,
+    /// Repairs that are less likely right than this are left out.
+    pub least_confidence: f64,
     pub seed: u64,
     /// Whether repairs tell the way they were found.
     pub trace: bool,
@@ -62,6 +64,13 @@ pub fn repair(text: &str, ask: &Ask, denoiser: &mut dyn Denoiser) -> Result<Repa
     }
     let n_faults = repair.diagnosis.faults.len();
     repair.suggestions = rank(text, n_faults, ask.language, ask.calibration.as_ref(), verified);
+    let likeliest = repair.suggestions.iter().filter_map(|ranked| ranked.confidence).reduce(f64::max);
+    repair.suggestions.retain(|ranked| ranked.confidence.is_none_or(|sure| sure >= ask.least_confidence));
+    if let Some(sure) = likeliest.filter(|_| repair.suggestions.is_empty()) {
+        let percent = 100.0 * sure;
+        repair.reason =
+            Some(format!("the likeliest repair is {percent:.0} % sure, less than `repair.least_confidence`"));
+    }
     Ok(repair)
 }
 
@@ -231,6 +240,7 @@ mod tests {
             k: 5,
             budget_ms: 0,
             max_windows: 4,
+            least_confidence: 0.0,
             seed: 0,
             trace: false,
             calibration: None,
@@ -254,6 +264,24 @@ mod tests {
     fn only_what_parses_comes_out() {
         check("f(\n", &[("f(", "f["), ("f(", "f()"), ("f(", "f(")], &["f()\n"]);
         check("f(\n", &[("f(", "f[")], &[]);
+    }
+
+    #[test]
+    fn what_is_hardly_right_is_left_out() {
+        let model = "[confidence]\nweights = { score = 1.0 }\nthreshold = 0.9\n";
+        let calibration = Calibration::of_model(model).expect("valid");
+        let ask = Ask { calibration, ..ask() };
+        let told = |least_confidence: f64| {
+            let mut denoiser = Replacing(&[("f(", "f()"), ("f(", "f")]);
+            repair("f(\n", &Ask { least_confidence, ..ask.clone() }, &mut denoiser)
+                .expect("the script has no errors")
+        };
+        // The scripted scores are -1 and -2: 27 and 12 per cent.
+        assert_eq!(told(0.1).suggestions.len(), 2);
+        assert_eq!(told(0.2).suggestions.len(), 1);
+        let silent = told(0.3);
+        assert!(silent.suggestions.is_empty());
+        assert!(silent.reason.is_some_and(|reason| reason.contains("27 % sure")));
     }
 
     #[test]

@@ -76,6 +76,8 @@ struct Candidate {
 }
 
 pub(super) fn repair(args: &RepairArgs, session: &mut Session) -> Result<ExitStatus> {
+    // Who asks for candidates by number wants to see them all.
+    session.config.repair.least_confidence = 0.0;
     session.config.repair.candidates = args.k;
     session.config.repair.budget_ms = args.budget_ms.unwrap_or(session.config.repair.budget_ms);
     let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());

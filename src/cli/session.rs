@@ -95,6 +95,7 @@ impl Session {
             k: repair.candidates,
             budget_ms: repair.budget_ms,
             max_windows: repair.max_windows,
+            least_confidence: repair.least_confidence,
             seed: repair.seed,
             trace: false,
             calibration: None,

@@ -42,9 +42,8 @@ pub struct SearchLimits {
     pub n_single: usize,
     /// Edits of a state that are tried in pairs.
     pub n_paired: usize,
-    /// Chains that are sampled, and whether they are where the search has found something as well.
+    /// Chains that are sampled when the search finds nothing.
     pub n_chains: usize,
-    pub always_sample: bool,
     /// How far behind the best answer a path is given up.
     pub far: f64,
     /// Bytes that the judge reads at most. Unlike the deadline it stops at the same place every time.
@@ -61,7 +60,6 @@ impl Default for SearchLimits {
             n_single: 96,
             n_paired: 24,
             n_chains: 12,
-            always_sample: false,
             far: 6.0,
             judged_bytes: 16 << 20,
             finish: 0.5,
@@ -147,7 +145,7 @@ impl Denoiser {
         let mut search = Search::new(window.to_owned(), request.k.max(FINISHED), self.limits.far);
         tch::no_grad(|| self.search(&frame, deadline, &mut search));
         let mut votes = HashMap::new();
-        if (search.goals.is_empty() || self.limits.always_sample) && Instant::now() < deadline {
+        if search.goals.is_empty() && Instant::now() < deadline {
             votes = tch::no_grad(|| self.sample(&frame, &state, request.seed, deadline));
         }
         tch::no_grad(|| self.finish(&frame, &mut search));
@@ -382,8 +380,7 @@ impl Denoiser {
         for (text, n) in votes {
             // A sampled answer has no path from the start; its votes stand in for its odds.
             let score = f64::from(n).ln() - SAMPLED_COST;
-            let found = search.goals.entry(text.clone()).and_modify(|goal| goal.votes = n);
-            found.or_insert(Goal { score, rest: 0.0, node: None, votes: n });
+            search.goals.entry(text.clone()).or_insert(Goal { score, rest: 0.0, node: None, votes: n });
         }
         let mut goals: Vec<(String, Goal)> = search.goals.drain().collect();
         goals.sort_by(|a, b| b.1.score.total_cmp(&a.1.score).then_with(|| a.0.cmp(&b.0)));

@@ -39,6 +39,7 @@ fn check(folder: &Path) {
         k: 5,
         budget_ms: 0,
         max_windows: 8,
+        least_confidence: 0.0,
         seed: 0,
         trace: false,
         calibration: None,

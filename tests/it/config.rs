@@ -31,7 +31,7 @@ fn mistakes_name_the_file_and_the_way_out() {
     let sandbox = Sandbox::new(&[("lastmile.toml", b"[repair]\nseeds = 7\n")]);
     assert_snapshot!(sandbox.run(&["check"]), @"
     --- stderr
-    error: the settings cannot be used (`lastmile config --default` prints all of them): [temp]/files/lastmile.toml: unknown field `seeds`, expected one of `candidates`, `budget_ms`, `max_windows`, `seed`
+    error: the settings cannot be used (`lastmile config --default` prints all of them): [temp]/files/lastmile.toml: unknown field `seeds`, expected one of `candidates`, `budget_ms`, `max_windows`, `least_confidence`, `seed`
     in `repair`
     --- exit 2
     ");
