@@ -80,7 +80,7 @@ pub(super) fn survey(paths: &[PathBuf], stdin: Option<&Stdin>, session: &Session
     let excludes = files::excludes(&session.root(), &session.config.files.exclude)?;
     let max_kib = session.config.files.max_kib;
     let found = Mutex::new(Vec::new());
-    let progress = Progress::open("looking for files");
+    let progress = Progress::open("files found");
     files::walk(roots, &excludes, &|one| {
         found.lock().expect("no holder panics").push(one);
         progress.advance();

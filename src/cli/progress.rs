@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 /// Work that is done by then shows no bar.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Files that are being worked on. There is one at a time; it vanishes when it is dropped.
+/// Files or texts that are being worked on. There is one at a time; it vanishes when it is dropped.
 pub(super) struct Progress {
     /// `None` where nobody looks on.
     bar: Option<ProgressBar>,
@@ -30,7 +30,7 @@ fn current() -> MutexGuard<'static, Option<ProgressBar>> {
 impl Progress {
     /// Counts without knowing how many there are.
     pub(super) fn open(what: &'static str) -> Self {
-        Self::new(ProgressBar::no_length(), style("{prefix}: {human_pos} files"), what)
+        Self::new(ProgressBar::no_length(), style("{prefix}: {human_pos}"), what)
     }
 
     /// Counts up to `n_files`.

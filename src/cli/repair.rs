@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::ExitStatus;
+use super::progress::{Progress, aside};
 use super::session::{Session, complain_of_engine};
 use crate::change::Skip;
 use crate::diagnose::{DEEPEST, nesting};
@@ -83,6 +84,7 @@ pub(super) fn repair(args: &RepairArgs, session: &mut Session) -> Result<ExitSta
     let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());
     let mut last_error = None;
     let mut n_answered = 0;
+    let progress = Progress::open("texts repaired");
     while let Some(line) = next_line(&mut input)? {
         if line.trim_ascii().is_empty() {
             continue;
@@ -91,10 +93,12 @@ pub(super) fn repair(args: &RepairArgs, session: &mut Session) -> Result<ExitSta
         let mut answer = answer(&line, args, session, &mut last_error);
         n_answered += usize::from(answer.error.is_none());
         answer.ms = start.elapsed().as_secs_f64() * 1000.0;
-        serde_json::to_writer(&mut output, &answer)?;
-        output.write_all(b"\n")?;
-        output.flush()?;
+        let mut line = serde_json::to_vec(&answer)?;
+        line.push(b'\n');
+        aside(|| output.write_all(&line).and_then(|()| output.flush()))?;
+        progress.advance();
     }
+    drop(progress);
     match last_error {
         Some(error) => {
             complain_of_engine(&error);
