@@ -4,9 +4,10 @@
 usage: calibrate.py --pack models/python [--program COMMAND] [--write] ROWS.jsonl
 
 A row is {"id", "lang", "broken", "fixed"} and may hold "fixed_min", the smallest part of the fix that parses. A first
-candidate is right when it equals either but for layout. A logistic model of the features that `lastmile repair --jsonl
---features` prints is fitted with a little ridge. Prints the reliability of predictions made out of fold, and the lowest
-threshold at which a suggestion was right often enough; --write puts both into the pack's model.toml as [confidence].
+candidate is right when it equals either but for layout, or when it lies on a shortest way from the broken text to one of
+them, lexeme by lexeme: it does nothing that the human did not do, and humans often do more than mend. A logistic model of the features that `lastmile repair --jsonl
+--features` prints is fitted with a little ridge. Prints the reliability of predictions made out of fold, and how many are
+right from --precision on, which is the threshold; --write puts both into the pack's model.toml as [confidence].
 Needs only the standard library.
 """
 
@@ -36,8 +37,33 @@ def plain(text, lang):
     return re.sub(r"\s+", "", text)
 
 
+LEXEME = re.compile(r"\n[ \t]*(?=\S)|\w+|\"\"\"|'''|[^\w\s]")
+
+
+def distance(a, b):
+    """Levenshtein's distance."""
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        diagonal, row[0] = row[0], i
+        for j, y in enumerate(b, 1):
+            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (x != y))
+    return row[-1]
+
+
+def on_the_way(broken, candidate, fixed):
+    """Whether the candidate is a state on a shortest way from the broken text to the fixed one."""
+    texts = [LEXEME.findall("\n" + text.replace("\r", "")) for text in (broken, candidate, fixed)]
+    # What all three share at the ends costs time and changes nothing.
+    while all(texts) and texts[0][-1] == texts[1][-1] == texts[2][-1]:
+        texts = [text[:-1] for text in texts]
+    while all(texts) and texts[0][0] == texts[1][0] == texts[2][0]:
+        texts = [text[1:] for text in texts]
+    broken, candidate, fixed = texts
+    return distance(broken, candidate) + distance(candidate, fixed) == distance(broken, fixed)
+
+
 def answers(rows, program):
-    """Features of the first candidate and whether it is right, for every row that has one."""
+    """Features of the first candidate, whether it is right, and whether it is the whole fix, for every row that has one."""
     request = "".join(
         json.dumps({"id": row["id"], "lang": row["lang"], "text": row["broken"]}) + "\n" for row in rows
     )
@@ -52,20 +78,21 @@ def answers(rows, program):
         if not answer["candidates"]:
             continue
         first = answer["candidates"][0]
-        fixes = [plain(row[key], row["lang"]) for key in ("fixed", "fixed_min") if row.get(key)]
-        right = plain(first["text"], row["lang"]) in [fix for fix in fixes if fix is not None]
-        found.append(([first["features"][name] for name in USED], right))
+        fixes = [row[key] for key in ("fixed", "fixed_min") if row.get(key)]
+        whole = plain(first["text"], row["lang"]) in [plain(fix, row["lang"]) for fix in fixes]
+        right = whole or any(on_the_way(row["broken"], first["text"], fix) for fix in fixes)
+        found.append(([first["features"][name] for name in USED], right, whole))
     return found
 
 
 def fit(samples):
     """Weights of a logistic model, by gradient descent on standardised features."""
     n = len(USED)
-    means = [sum(xs[i] for xs, _ in samples) / len(samples) for i in range(n)]
+    means = [sum(xs[i] for xs, *_ in samples) / len(samples) for i in range(n)]
     spread = [
-        math.sqrt(sum((xs[i] - means[i]) ** 2 for xs, _ in samples) / len(samples)) or 1.0 for i in range(n)
+        math.sqrt(sum((xs[i] - means[i]) ** 2 for xs, *_ in samples) / len(samples)) or 1.0 for i in range(n)
     ]
-    scaled = [([1.0] + [(xs[i] - means[i]) / spread[i] for i in range(1, n)], right) for xs, right in samples]
+    scaled = [([1.0] + [(xs[i] - means[i]) / spread[i] for i in range(1, n)], right) for xs, right, _ in samples]
     weights = [0.0] * n
     for _ in range(3000):
         slope = [0.0] + [RIDGE * weight for weight in weights[1:]]
@@ -88,26 +115,16 @@ def out_of_fold(samples):
     predicted = []
     for fold in range(FOLDS):
         weights = fit([sample for i, sample in enumerate(samples) if i % FOLDS != fold])
-        for xs, right in samples[fold::FOLDS]:
-            predicted.append((sigmoid(sum(w * x for w, x in zip(weights, xs))), right))
+        for xs, right, whole in samples[fold::FOLDS]:
+            predicted.append((sigmoid(sum(w * x for w, x in zip(weights, xs))), right, whole))
     return sorted(predicted, reverse=True)
-
-
-def choose_threshold(predicted, wanted):
-    """The lowest probability at and above which the share of right answers is at least `wanted`."""
-    best, n_right = 1.0, 0
-    for n, (chance, right) in enumerate(predicted, 1):
-        n_right += right
-        if n >= 20 and n_right / n >= wanted:
-            best = chance
-    return best
 
 
 def main():
     parser = argparse.ArgumentParser(description="Fit how sure lastmile is of its first candidate.")
     parser.add_argument("--pack", type=Path, required=True, help="folder of the pack, such as models/python")
     parser.add_argument("--program", default="target/release/lastmile repair --jsonl --features")
-    parser.add_argument("--precision", type=float, default=0.9, help="share of safe suggestions that must be right")
+    parser.add_argument("--precision", type=float, default=0.9, help="probability from which on a suggestion is safe")
     parser.add_argument("--write", action="store_true", help="put the result into model.toml")
     parser.add_argument("rows", type=Path)
     args = parser.parse_args()
@@ -117,20 +134,21 @@ def main():
     if len(samples) < 10 * FOLDS:
         sys.exit(f"error: {len(samples)} of {len(rows)} rows got a candidate, too few to fit; try `lastmile doctor`")
     predicted = out_of_fold(samples)
-    print(f"{len(rows)} rows, {len(samples)} with a candidate, {sum(right for _, right in samples)} right")
-    print("| predicted | candidates | right |\n| --- | --- | --- |")
+    n_right, n_whole = (sum(sample[i] for sample in samples) for i in (1, 2))
+    print(f"{len(rows)} rows, {len(samples)} with a candidate, {n_right} right, {n_whole} of them the whole fix")
+    print("| predicted | candidates | right | whole |\n| --- | --- | --- | --- |")
     for low in range(0, 10):
-        here = [right for chance, right in predicted if low / 10 <= chance < (low + 1) / 10 + (low == 9)]
+        here = [row for row in predicted if low / 10 <= row[0] < (low + 1) / 10 + (low == 9)]
         if here:
-            print(f"| {low / 10:.1f}-{(low + 1) / 10:.1f} | {len(here)} | {100 * sum(here) / len(here):.0f} % |")
-    threshold = choose_threshold(predicted, args.precision)
-    safe = [right for chance, right in predicted if chance >= threshold]
-    print(f"threshold {threshold:.3f}: {len(safe)} of {len(samples)} safe, {sum(safe)} of them right (out of fold)")
+            shares = " | ".join(f"{100 * sum(row[i] for row in here) / len(here):.0f} %" for i in (1, 2))
+            print(f"| {low / 10:.1f}-{(low + 1) / 10:.1f} | {len(here)} | {shares} |")
+    safe = [row for row in predicted if row[0] >= args.precision]
+    print(f"from {args.precision} on: {len(safe)} of {len(samples)} safe, {sum(row[1] for row in safe)} of them right (out of fold)")
     if args.write:
         weights = ", ".join(f"{name} = {weight:.5f}" for name, weight in zip(USED, fit(samples)))
         path = args.pack / "model.toml"
         kept = re.sub(r"\n*\[confidence\][^\[]*", "\n", path.read_text(encoding="utf-8"))
-        text = f"{kept.rstrip()}\n\n[confidence]\nthreshold = {threshold:.3f}\nweights = {{ {weights} }}\n"
+        text = f"{kept.rstrip()}\n\n[confidence]\nthreshold = {args.precision}\nweights = {{ {weights} }}\n"
         path.write_text(text, encoding="utf-8")
         print(f"wrote {path}")
 
