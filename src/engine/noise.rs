@@ -582,6 +582,20 @@ impl Site<'_> {
         }
     }
 
+    /// Code between two brackets that no bracket inside them encloses.
+    fn directly_inside(&self, open: usize, close: usize) -> Vec<usize> {
+        let mut depth = 0;
+        let mut places = Vec::new();
+        for at in (open + 1..close).filter(|at| self.is_code(*at)) {
+            if is_bracket(self.raw(at)) {
+                depth += if is_open(self.raw(at)) { 1 } else { -1 };
+            } else if depth == 0 {
+                places.push(at);
+            }
+        }
+        places
+    }
+
     fn closing_quote(&self, at: usize) -> Option<usize> {
         // A quote mark opens a string when what stands before it is not inside one.
         let inside = at > 0 && self.hints[at - 1].zone == Zone::Text && !self.is_quote(at - 1);
@@ -622,15 +636,8 @@ impl Site<'_> {
     fn drop_marks(&mut self) -> Option<Vec<Event>> {
         let open = self.pick(|s, i| s.is_code(i) && is_open(s.raw(i)))?;
         let close = self.partner(open)?;
-        let mut depth = 0;
-        let mut places: Vec<usize> = Vec::new();
-        for at in open + 1..close {
-            if self.is_code(at) && is_bracket(self.raw(at)) {
-                depth += if is_open(self.raw(at)) { 1 } else { -1 };
-            } else if depth == 0 && self.is_code(at) && self.raw(at) == "," {
-                places.push(at);
-            }
-        }
+        let places: Vec<usize> =
+            self.directly_inside(open, close).into_iter().filter(|at| self.raw(*at) == ",").collect();
         if places.is_empty() {
             return None;
         }
@@ -653,17 +660,11 @@ impl Site<'_> {
         let head = self.pick(|s, i| s.is_code(i) && s.raw(i) == s.profile.function)?;
         let open = (head..self.state.len()).take(3).find(|i| self.raw(*i) == "(")?;
         let close = self.partner(open)?;
-        let mut starts = Vec::new();
-        let mut depth = 0;
-        for at in open + 1..close {
-            if self.is_code(at) && is_bracket(self.raw(at)) {
-                depth += if is_open(self.raw(at)) { 1 } else { -1 };
-            }
-            let first = at == open + 1 || self.raw(at - 1) == ",";
-            if depth == 0 && first && self.kind(at) == Kind::Word && self.raw(at) != "self" {
-                starts.push(at);
-            }
-        }
+        let mut starts = self.directly_inside(open, close);
+        starts.retain(|at| {
+            let first = *at == open + 1 || self.raw(at - 1) == ",";
+            first && self.kind(*at) == Kind::Word && self.raw(*at) != "self"
+        });
         let nth = self.rng.random_range(0..starts.len().max(1));
         let at = *starts.get(nth)?;
         let next = starts.get(nth + 1).map_or(close, |next| next - 1);
