@@ -35,8 +35,8 @@ Examples:
   lastmile explain broken.py
   lastmile explain broken.py --html why.html
 
-Rate: the logarithm of the edit's probability. Noise: how many edits the network was told are still to come,
-0 where it was not told. Each step goes from one discrete state to the next, as late steps of denoising do.";
+Rate: the logarithm of the edit's probability. Noise: how many edits the network expects
+from there on, this one included. Each step goes from one discrete state to the next, as late steps of denoising do.";
 
 /// A broken file and the trajectory of its best repair.
 pub(super) struct Explained {

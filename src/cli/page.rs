@@ -45,7 +45,7 @@ pub(super) fn page(explained: &Explained) -> String {
 }
 
 const LEGEND: &str = "<p class=\"faint\">Rate: the logarithm of the edit's probability. \
-    Noise: how many edits the network was told are still to come, 0 where it was not told. Choose a step to see the text after it.</p>\n";
+    Noise: how many edits the network expects from there on, this one included. Choose a step to see the text after it.</p>\n";
 
 fn chip(best: &Ranked) -> String {
     let class = if best.applicability == Applicability::Safe { "safe" } else { "review" };
