@@ -5,9 +5,10 @@ usage: calibrate.py --pack models/python [--program COMMAND] [--write] ROWS.json
 
 A row is {"id", "lang", "broken", "fixed"} and may hold "fixed_min", the smallest part of the fix that parses. A first
 candidate is right when it equals either but for layout, or when it lies on a shortest way from the broken text to one of
-them, lexeme by lexeme: it does nothing that the human did not do, and humans often do more than mend. A logistic model of the features that `lastmile repair --jsonl
---features` prints is fitted with a little ridge. Prints the reliability of predictions made out of fold, and how many are
-right from --precision on, which is the threshold; --write puts both into the pack's model.toml as [confidence].
+them, lexeme by lexeme: it does nothing that the human did not do, and humans often do more than mend. A logistic model
+of the features that `lastmile repair --jsonl --features` prints is fitted with a little ridge. Prints the reliability of
+predictions made out of fold, and how many are right from --threshold on; --write puts both into the pack's model.toml as
+[confidence].
 Needs only the standard library.
 """
 
@@ -63,7 +64,7 @@ def on_the_way(broken, candidate, fixed):
 
 
 def answers(rows, program):
-    """Features of the first candidate, whether it is right, and whether it is the whole fix, for every row that has one."""
+    """Features of each row's first candidate, whether it is right, and whether it is the whole fix."""
     request = "".join(
         json.dumps({"id": row["id"], "lang": row["lang"], "text": row["broken"]}) + "\n" for row in rows
     )
@@ -79,7 +80,8 @@ def answers(rows, program):
             continue
         first = answer["candidates"][0]
         fixes = [row[key] for key in ("fixed", "fixed_min") if row.get(key)]
-        whole = plain(first["text"], row["lang"]) in [plain(fix, row["lang"]) for fix in fixes]
+        tidy = plain(first["text"], row["lang"])
+        whole = tidy is not None and tidy in [plain(fix, row["lang"]) for fix in fixes]
         right = whole or any(on_the_way(row["broken"], first["text"], fix) for fix in fixes)
         found.append(([first["features"][name] for name in USED], right, whole))
     return found
@@ -124,7 +126,7 @@ def main():
     parser = argparse.ArgumentParser(description="Fit how sure lastmile is of its first candidate.")
     parser.add_argument("--pack", type=Path, required=True, help="folder of the pack, such as models/python")
     parser.add_argument("--program", default="target/release/lastmile repair --jsonl --features")
-    parser.add_argument("--precision", type=float, default=0.9, help="probability from which on a suggestion is safe")
+    parser.add_argument("--threshold", type=float, default=0.9, help="probability from which on a suggestion is safe")
     parser.add_argument("--write", action="store_true", help="put the result into model.toml")
     parser.add_argument("rows", type=Path)
     args = parser.parse_args()
@@ -142,13 +144,13 @@ def main():
         if here:
             shares = " | ".join(f"{100 * sum(row[i] for row in here) / len(here):.0f} %" for i in (1, 2))
             print(f"| {low / 10:.1f}-{(low + 1) / 10:.1f} | {len(here)} | {shares} |")
-    safe = [row for row in predicted if row[0] >= args.precision]
-    print(f"from {args.precision} on: {len(safe)} of {len(samples)} safe, {sum(row[1] for row in safe)} of them right (out of fold)")
+    safe = [row for row in predicted if row[0] >= args.threshold]
+    print(f"from {args.threshold} on: {len(safe)} of {len(samples)} safe, {sum(row[1] for row in safe)} of them right (out of fold)")
     if args.write:
         weights = ", ".join(f"{name} = {weight:.5f}" for name, weight in zip(USED, fit(samples)))
         path = args.pack / "model.toml"
         kept = re.sub(r"\n*\[confidence\][^\[]*", "\n", path.read_text(encoding="utf-8"))
-        text = f"{kept.rstrip()}\n\n[confidence]\nthreshold = {args.precision}\nweights = {{ {weights} }}\n"
+        text = f"{kept.rstrip()}\n\n[confidence]\nthreshold = {args.threshold}\nweights = {{ {weights} }}\n"
         path.write_text(text, encoding="utf-8")
         print(f"wrote {path}")
 
