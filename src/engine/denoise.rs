@@ -46,6 +46,8 @@ pub struct SearchLimits {
     pub n_chains: usize,
     /// How far behind the best answer a path is given up.
     pub far: f64,
+    /// Lexemes after which no more states are read once there is an answer: long windows get fewer.
+    pub read_lexemes: usize,
     /// Bytes that the judge reads at most. Unlike the deadline it stops at the same place every time.
     pub judged_bytes: usize,
     /// Weight of the network's opinion that nothing is left to edit in an answer.
@@ -61,6 +63,7 @@ impl Default for SearchLimits {
             n_paired: 24,
             n_chains: 12,
             far: 6.0,
+            read_lexemes: 8 << 10,
             judged_bytes: 16 << 20,
             finish: 0.5,
         }
@@ -155,8 +158,10 @@ impl Denoiser {
     fn search(&self, frame: &Frame, deadline: Instant, search: &mut Search) {
         let n_bytes = frame.before.len() + search.nodes[0].text.len() + frame.after.len();
         let n_judged = self.limits.judged_bytes / n_bytes.max(1);
+        let mut n_read = 0;
         for _ in 0..self.limits.n_batches {
-            let batch = search.next(self.limits.batch);
+            let is_enough = n_read >= self.limits.read_lexemes && !search.goals.is_empty();
+            let batch = if is_enough { Vec::new() } else { search.next(self.limits.batch) };
             if batch.is_empty() || Instant::now() >= deadline {
                 return;
             }
@@ -164,6 +169,7 @@ impl Denoiser {
                 .iter()
                 .map(|idx| State::new(search.nodes[*idx].text.clone(), self.language.style()))
                 .collect();
+            n_read += states.iter().map(State::len).sum::<usize>();
             let faults: Vec<Vec<Fault>> = states.iter().map(|state| frame.faults(&state.text)).collect();
             let readings = self.read(&states, &faults, &vec![0; states.len()]);
             for ((idx, state), Reading { moves, noise }) in batch.into_iter().zip(&states).zip(readings) {
