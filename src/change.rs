@@ -1,10 +1,10 @@
 //! The bytes of a file become text that can be judged and repaired, and go back to bytes.
 
 use std::borrow::Cow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::diagnose::{DEEPEST, nesting};
 use crate::lang::{self, Language};
+use crate::workbook::{Formula, Kind, Workbook, WorkbookError};
 
 /// A file that one of the languages recognises, read as text.
 pub struct SourceFile {
@@ -12,7 +12,17 @@ pub struct SourceFile {
     pub language: &'static dyn Language,
     /// Without a byte order mark.
     pub text: String,
+    /// Where in its workbook the text stands, when it is the formula of one.
+    pub cell: Option<Cell>,
     encoding: Encoding,
+}
+
+/// A formula in a workbook.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cell {
+    /// As in `Sheet1!B7`.
+    pub name: String,
+    number: usize,
 }
 
 /// How the text of a file is stored.
@@ -22,6 +32,9 @@ pub enum Encoding {
     Utf8Bom,
     Latin1,
     Ascii,
+    /// With a byte order mark.
+    Utf16Le,
+    Utf16Be,
 }
 
 /// Why a file is left alone.
@@ -35,12 +48,18 @@ pub enum Skip {
     TooLarge { kib: u64, limit_kib: u64 },
     #[error("byte {at} is not valid UTF-8, and no coding line names another encoding")]
     NotUtf8 { at: usize },
+    #[error("it starts with the mark of UTF-16, but byte {at} is none")]
+    NotUtf16 { at: usize },
     #[error("its coding line names `{0}`, which lastmile does not read")]
     UnknownEncoding(String),
     #[error("its coding line names `{name}`, but byte {at} does not fit it")]
     WrongEncoding { name: String, at: usize },
     #[error("its expressions nest too deeply to be judged")]
     TooDeep,
+    #[error("{0}")]
+    Workbook(WorkbookError),
+    #[error("it is a workbook: `lastmile check` and `lastmile fix` read those from the disk")]
+    WholeWorkbook,
     #[error("it is not a regular file")]
     NotRegular,
     #[error("it changed while lastmile was working on it")]
@@ -52,18 +71,55 @@ pub enum Skip {
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
 impl SourceFile {
+    /// Reads `bytes` as the text of `path`, or as the texts of all formulas when it is a workbook.
+    pub fn decode_all(path: PathBuf, bytes: Vec<u8>) -> Result<Vec<Self>, Skip> {
+        if !is_workbook(&path) {
+            return Ok(vec![Self::decode(path, bytes)?]);
+        }
+        let language = lang::of_file(&path, &bytes).ok_or(Skip::UnknownLanguage)?;
+        let workbook = Workbook::open(&bytes).map_err(Skip::Workbook)?;
+        // Names may hold what cells may not, such as references with commas between them.
+        let formulas =
+            workbook.formulas().iter().enumerate().filter(|(_, formula)| formula.kind != Kind::Name);
+        let file = |(number, formula): (usize, &Formula)| Self {
+            path: path.clone(),
+            language,
+            text: formula.text.clone(),
+            cell: Some(Cell { name: formula.to_string(), number }),
+            encoding: Encoding::Utf8,
+        };
+        Ok(formulas.map(file).collect())
+    }
+
     /// Reads `bytes` as the text of `path`.
     pub fn decode(path: PathBuf, bytes: Vec<u8>) -> Result<Self, Skip> {
+        if is_workbook(&path) {
+            return Err(Skip::WholeWorkbook);
+        }
         let language = lang::of_file(&path, &bytes).ok_or(Skip::UnknownLanguage)?;
         let (text, encoding) = decode(bytes, language)?;
-        if nesting(&text) > DEEPEST {
+        if language.is_too_deep(&text) {
             return Err(Skip::TooDeep);
         }
-        Ok(Self { path, language, text, encoding })
+        Ok(Self { path, language, text, cell: None, encoding })
     }
 
     pub fn encoding(&self) -> Encoding {
         self.encoding
+    }
+
+    /// The bytes of the file with `text` in place of this text; `disk` is what the file holds now.
+    pub fn replaced_in(&self, disk: &[u8], text: &str) -> Result<Vec<u8>, Skip> {
+        let Some(cell) = &self.cell else {
+            let is_same = *self.encode(&self.text)? == *disk;
+            return if is_same { self.encode(text).map(Cow::into_owned) } else { Err(Skip::Changed) };
+        };
+        let workbook = Workbook::open(disk).map_err(Skip::Workbook)?;
+        let formula = workbook.formulas().get(cell.number);
+        if formula.is_none_or(|formula| formula.text != self.text || formula.to_string() != cell.name) {
+            return Err(Skip::Changed);
+        }
+        workbook.with(&[(cell.number, text)]).map_err(Skip::Workbook)
     }
 
     /// The bytes of `text`, a repair of this file, stored as this file is.
@@ -75,16 +131,31 @@ impl SourceFile {
     }
 }
 
+/// Whether a file holds formulas in cells.
+pub fn is_workbook(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    extension.is_some_and(|ours| ["xlsx", "xlsm"].iter().any(|book| ours.eq_ignore_ascii_case(book)))
+}
+
 impl Encoding {
     /// The text with the byte order mark that files of this encoding start with.
     pub fn with_mark<'t>(&self, text: &'t str) -> Cow<'t, str> {
         match self {
             Encoding::Utf8Bom => format!("\u{feff}{text}").into(),
-            Encoding::Utf8 | Encoding::Latin1 | Encoding::Ascii => text.into(),
+            // Texts in UTF-16 are shown in UTF-8, which needs no mark.
+            _ => text.into(),
         }
     }
 
-    /// The bytes of `text`.
+    /// The bytes of a part of a diff. Nobody reads diffs in UTF-16, so those are in UTF-8.
+    pub fn encode_diff<'t>(&self, text: &'t str) -> Result<Cow<'t, [u8]>, Skip> {
+        match self {
+            Encoding::Utf16Le | Encoding::Utf16Be => Ok(text.as_bytes().into()),
+            _ => self.encode(text),
+        }
+    }
+
+    /// The bytes of `text`, which may start with a byte order mark.
     pub fn encode<'t>(&self, text: &'t str) -> Result<Cow<'t, [u8]>, Skip> {
         match self {
             Encoding::Utf8 | Encoding::Utf8Bom => Ok(text.as_bytes().into()),
@@ -94,19 +165,50 @@ impl Encoding {
                 let bytes: Option<Vec<u8>> = text.chars().map(|c| u8::try_from(c).ok()).collect();
                 bytes.map(Cow::from).ok_or(Skip::Unencodable)
             }
+            Encoding::Utf16Le => Ok(utf16(text, u16::to_le_bytes)),
+            Encoding::Utf16Be => Ok(utf16(text, u16::to_be_bytes)),
         }
     }
 }
 
+/// `text` with a byte order mark.
+fn utf16(text: &str, bytes: fn(u16) -> [u8; 2]) -> Cow<'static, [u8]> {
+    std::iter::once(0xfeff).chain(text.encode_utf16()).flat_map(bytes).collect::<Vec<u8>>().into()
+}
+
+/// Reads what follows the byte order mark.
+fn from_utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<String, Skip> {
+    let (pairs, rest) = bytes[2..].as_chunks::<2>();
+    let units = pairs.iter().map(|pair| unit(*pair));
+    let mut at = 2;
+    let mut text = String::with_capacity(pairs.len());
+    for c in char::decode_utf16(units) {
+        let c = c.map_err(|_| Skip::NotUtf16 { at })?;
+        at += 2 * c.len_utf16();
+        text.push(c);
+    }
+    if rest.is_empty() { Ok(text) } else { Err(Skip::NotUtf16 { at }) }
+}
+
 fn decode(bytes: Vec<u8>, language: &dyn Language) -> Result<(String, Encoding), Skip> {
+    match bytes.get(..2) {
+        Some(b"\xff\xfe") if language.has_windows_encodings() => {
+            return Ok((from_utf16(&bytes, u16::from_le_bytes)?, Encoding::Utf16Le));
+        }
+        Some(b"\xfe\xff") if language.has_windows_encodings() => {
+            return Ok((from_utf16(&bytes, u16::from_be_bytes)?, Encoding::Utf16Be));
+        }
+        _ => {}
+    }
     if bytes.contains(&0) {
         return Err(Skip::Binary);
     }
-    // Only Python lets a file name its encoding (PEP 263).
-    let declared = (language.name() == "python").then(|| coding_line(&bytes)).flatten();
+    let declared = language.declared_encoding(&bytes);
     let has_bom = bytes.starts_with(BOM);
     let encoding = match declared.as_deref().map(known_encoding) {
         _ if has_bom => Encoding::Utf8Bom,
+        // Of a code page only the ASCII part is sure; whatever the rest means, it stays as it is.
+        None if language.has_windows_encodings() && std::str::from_utf8(&bytes).is_err() => Encoding::Latin1,
         None => Encoding::Utf8,
         Some(Some(encoding)) => encoding,
         Some(None) => return Err(Skip::UnknownEncoding(declared.unwrap_or_default())),
@@ -119,36 +221,13 @@ fn decode(bytes: Vec<u8>, language: &dyn Language) -> Result<(String, Encoding),
         },
         Encoding::Utf8 => Ok((utf8(bytes, 0)?, encoding)),
         Encoding::Utf8Bom => Ok((utf8(bytes, BOM.len())?, encoding)),
+        Encoding::Utf16Le | Encoding::Utf16Be => unreachable!("told by its mark"),
     }
 }
 
 fn utf8(mut bytes: Vec<u8>, skip: usize) -> Result<String, Skip> {
     bytes.drain(..skip);
     String::from_utf8(bytes).map_err(|error| Skip::NotUtf8 { at: skip + error.utf8_error().valid_up_to() })
-}
-
-/// The encoding named in a comment on one of the first two lines.
-fn coding_line(bytes: &[u8]) -> Option<String> {
-    for line in bytes.split(|byte| *byte == b'\n').take(2) {
-        let line = line.trim_ascii_start();
-        if !line.is_empty() && !line.starts_with(b"#") {
-            return None;
-        }
-        // The name and what leads to it are ASCII, whatever the rest of the line is.
-        let line = String::from_utf8_lossy(line);
-        for (at, _) in line.match_indices("coding") {
-            let Some(rest) = line[at + "coding".len()..].strip_prefix([':', '=']) else { continue };
-            let name: String = rest
-                .trim_start_matches([' ', '\t'])
-                .chars()
-                .take_while(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c))
-                .collect();
-            if !name.is_empty() {
-                return Some(name);
-            }
-        }
-    }
-    None
 }
 
 fn known_encoding(name: &str) -> Option<Encoding> {

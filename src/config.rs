@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::change::is_workbook;
+
 /// `defaults.toml`, the only place where a default is written.
 pub const DEFAULTS: &str = include_str!("defaults.toml");
 
@@ -27,6 +29,14 @@ pub struct Config {
 pub struct Files {
     pub exclude: Vec<String>,
     pub max_kib: u64,
+    pub max_workbook_kib: u64,
+}
+
+impl Files {
+    /// The most KiB that a file may have.
+    pub fn limit_kib(&self, path: &Path) -> u64 {
+        if is_workbook(path) { self.max_workbook_kib } else { self.max_kib }
+    }
 }
 
 /// What holds for Python files.

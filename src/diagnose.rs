@@ -46,75 +46,6 @@ fn comment_says(line: &str, marker: char, words: &str) -> bool {
     !rest.starts_with(|c: char| c.is_alphanumeric() || c == '-')
 }
 
-/// Parsers that call themselves for each level would run out of stack beyond this many; Python
-/// itself refuses far fewer.
-pub const DEEPEST: usize = 5_000;
-
-/// The stack that a thread needs to judge texts of at most [`DEEPEST`] levels.
-pub const STACK: usize = 256 * 1024 * 1024;
-
-/// At least how deep expressions of `text` can nest, by brackets or by chains such as `not not x` and
-/// `a.b.c`: words and marks since the last comma, line end or statement that ends them.
-pub fn nesting(text: &str) -> usize {
-    if text.len() <= DEEPEST {
-        return text.len();
-    }
-    // With each open bracket, the level that a comma inside it returns to.
-    let mut open: Vec<usize> = Vec::new();
-    let (mut level, mut deepest) = (0, 0);
-    let (bytes, mut at) = (text.as_bytes(), 0);
-    while let Some(byte) = bytes.get(at) {
-        let start = at;
-        at += 1;
-        match byte {
-            b'\n' if open.is_empty() => level = 0,
-            b'\n' if STATEMENTS.iter().any(|word| bytes[at..].starts_with(word)) => {
-                open.clear();
-                level = 0;
-            }
-            b' ' | b'\n' | b'\t' | b'\r' => {}
-            b',' => level = open.last().copied().unwrap_or_default(),
-            b'(' | b'[' | b'{' => {
-                level += 1;
-                open.push(level);
-            }
-            b')' | b']' | b'}' => drop(open.pop()),
-            b'#' => at += bytes[at..].iter().position(|byte| *byte == b'\n').unwrap_or_default(),
-            b'"' | b'\'' => at += quoted_len(&bytes[at..], *byte),
-            byte if is_word(*byte) => {
-                at += bytes[at..].iter().position(|byte| !is_word(*byte)).unwrap_or(bytes.len() - at);
-                level += 1;
-                // Strings with code in them are read as code.
-                let is_prefix = bytes[start..at].iter().any(|byte| b"fFtT".contains(byte));
-                at += usize::from(is_prefix && matches!(bytes.get(at), Some(b'"' | b'\'')));
-            }
-            _ => level += 1,
-        }
-        deepest = deepest.max(level);
-    }
-    deepest
-}
-
-fn is_word(byte: u8) -> bool {
-    byte == b'_' || byte.is_ascii_alphanumeric() || byte >= 0x80
-}
-
-/// The length of what follows a quote mark up to its partner; 0 when the line has none.
-fn quoted_len(rest: &[u8], quote: u8) -> usize {
-    let mut is_escaped = false;
-    for (at, byte) in rest.iter().enumerate() {
-        match byte {
-            b'\n' => return 0,
-            byte if *byte == quote && !is_escaped => return at + 1,
-            byte => is_escaped = *byte == b'\\' && !is_escaped,
-        }
-    }
-    0
-}
-
-/// No expression goes on after these, whatever a quote or a stray bracket made of the text before.
-const STATEMENTS: [&[u8]; 5] = [b"def ", b"class ", b"import ", b"from ", b"@"];
-
 /// A place as people count it: lines and characters from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
@@ -158,16 +89,6 @@ mod tests {
         check("match x:\n    case 1: pass\n", 0, 0);
         check("type A = int\n", 0, 0);
         check("try:\n    pass\nexcept A, B:\n    pass\n", 0, 0);
-    }
-
-    #[test]
-    fn nesting_counts_brackets_and_chains() {
-        assert!(nesting(&"x = f(1, 2)  # (\n".repeat(1000)) < 20);
-        assert!(nesting(&format!("x = [{}]", "(1, '(a b'), ".repeat(1000))) < 20);
-        for chain in ["(", "not ", "-", "a.", "a()", "+a\n(", "lambda: ", "x if y else ", "f'{"] {
-            assert!(nesting(&chain.repeat(6000)) >= 6000, "{chain}");
-        }
-        assert!(nesting(&format!("(\n{}", "def f():\n    pass\n".repeat(1000))) < 20);
     }
 
     #[test]

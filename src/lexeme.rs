@@ -51,6 +51,8 @@ pub struct LexStyle {
     pub comment: Option<char>,
     /// Blanks go around operators and after commas.
     pub airy: bool,
+    /// `$A$10` is a column and a row, so that one of them can be mended alone.
+    pub cells: bool,
 }
 
 /// Reads `text` into lexemes. The first is always a [`Kind::Newline`] holding the indentation of the
@@ -107,6 +109,14 @@ fn next(rest: &str, style: &LexStyle) -> (Kind, usize) {
         let triple = style.triple_quotes && second == Some(first) && chars.next() == Some(first);
         return (Kind::Quote, if triple { 3 * first.len_utf8() } else { first.len_utf8() });
     }
+    if style.cells {
+        if let Some(column) = column_len(rest) {
+            return (Kind::Word, column);
+        }
+        if first == '$' && second.is_some_and(|c| c.is_ascii_digit()) {
+            return (Kind::Number, 1 + number_len(&rest[1..], style));
+        }
+    }
     let opens_word =
         is_word_start(first) || (style.sigils.contains(first) && second.is_some_and(is_word_start));
     if opens_word {
@@ -148,6 +158,19 @@ fn word_len(rest: &str, style: &LexStyle) -> usize {
         end = at + c.len_utf8();
     }
     end
+}
+
+/// The length of a column that a row follows, as in `$AB$12`; `LOG10(` is none.
+fn column_len(rest: &str) -> Option<usize> {
+    let without = |text: &str, fits: fn(&char) -> bool| text.trim_start_matches(|c| fits(&c)).len();
+    let letters = rest.strip_prefix('$').unwrap_or(rest);
+    let row = &letters[letters.len() - without(letters, char::is_ascii_alphabetic)..];
+    let digits = row.strip_prefix('$').unwrap_or(row);
+    let after = &digits[digits.len() - without(digits, char::is_ascii_digit)..];
+    let is_cell = (1..=3).contains(&(letters.len() - row.len()))
+        && after.len() < digits.len()
+        && !after.starts_with(|c: char| c.is_alphanumeric() || "_.($".contains(c));
+    is_cell.then(|| rest.len() - row.len())
 }
 
 fn number_len(rest: &str, style: &LexStyle) -> usize {

@@ -8,6 +8,8 @@ pub mod diagnose;
 
 pub mod lang;
 
+pub mod workbook;
+
 pub mod lexeme;
 
 pub mod state;

@@ -138,6 +138,11 @@ fn repair_fault(
     ask: &Ask,
     denoiser: &mut dyn Denoiser,
 ) -> Result<Found<Vec<Choice>>, EngineError> {
+    if let Some(unit) = ask.language.unit(text, faults[0].span.start) {
+        let window = Window { span: unit.clone(), region: unit };
+        let (choices, refused) = propose(text, faults, &window, ask, denoiser)?;
+        return Ok(if choices.is_empty() { Err(refused.unwrap_or_else(nothing)) } else { Ok(choices) });
+    }
     let lines = Lines::new(text, ask.language.style());
     let Some(window) = lines.window(&faults[0]) else {
         return Ok(Err("the line of the fault is too long".to_owned()));
@@ -152,9 +157,13 @@ fn repair_fault(
         None => Vec::new(),
     };
     if choices.is_empty() {
-        return Ok(Err(refused.unwrap_or_else(|| "the engine found nothing that parses".to_owned())));
+        return Ok(Err(refused.unwrap_or_else(nothing)));
     }
     Ok(Ok(choices))
+}
+
+fn nothing() -> String {
+    "the engine found nothing that parses".to_owned()
 }
 
 /// The engine's proposals for a window that bring the text further, best first.

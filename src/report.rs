@@ -37,6 +37,8 @@ pub enum Outcome {
 #[derive(Debug)]
 pub struct Broken {
     pub language: &'static str,
+    /// The cell of the workbook that the text is the formula of.
+    pub cell: Option<String>,
     pub before: String,
     pub encoding: Encoding,
     pub faults: Vec<Fault>,
@@ -69,6 +71,24 @@ impl Broken {
         self.repair().map(|repair| repair.verified.candidate().text.as_str())
     }
 
+    /// The path, or the path and the cell.
+    fn place(&self, path: &str) -> String {
+        match &self.cell {
+            Some(cell) => format!("{path}:{}", printable(cell)),
+            None => path.to_owned(),
+        }
+    }
+
+    /// What a repair changes: of a cell the formula before and after, which is no diff that applies.
+    fn diff(&self, path: &str, after: &str) -> String {
+        if self.cell.is_none() {
+            return unified_diff(path, &self.before, after);
+        }
+        let lines =
+            |mark: char, text: &str| text.lines().map(|line| format!("{mark}{line}\n")).collect::<String>();
+        lines('-', &self.before) + &lines('+', after)
+    }
+
     fn is_written(&self) -> bool {
         matches!(self.answer, Answer::Written(_))
     }
@@ -79,6 +99,8 @@ impl Broken {
 pub struct Totals {
     pub n_checked: usize,
     pub n_broken: usize,
+    /// How many of these are further formulas of a workbook.
+    pub n_same_file: usize,
     pub n_faults: usize,
     pub n_suggested: usize,
     pub n_unsure: usize,
@@ -88,7 +110,9 @@ pub struct Totals {
 }
 
 impl Totals {
-    pub fn count(&mut self, report: &FileReport) {
+    /// Counts one report; of a workbook each broken formula is one.
+    pub fn count(&mut self, report: &FileReport, is_same_file: bool) {
+        self.n_same_file += usize::from(is_same_file);
         match &report.outcome {
             Outcome::Skipped(_) => self.n_skipped += 1,
             Outcome::Failed(_) => self.n_failed += 1,
@@ -108,7 +132,7 @@ impl Totals {
     pub fn summary(&self) -> String {
         let files = |n: usize| if n == 1 { "1 file".to_owned() } else { format!("{n} files") };
         let mut line = format!("checked {}: ", files(self.n_checked));
-        match (self.n_broken, self.n_faults) {
+        match (self.n_broken - self.n_same_file, self.n_faults) {
             (0, _) => line.push_str("all parse"),
             (n, 1) => write!(line, "{n} does not parse (1 fault)").expect("a string takes all"),
             (1, faults) => write!(line, "1 does not parse ({faults} faults)").expect("a string takes all"),
@@ -165,7 +189,9 @@ fn human(report: &FileReport) -> Shown {
         Outcome::Failed(reason) => {
             Shown { stderr: format!("{ERROR}error{ERROR:#}: {reason}\n"), ..Shown::default() }
         }
-        Outcome::Broken(broken) => Shown { stdout: human_broken(&path, broken), stderr: String::new() },
+        Outcome::Broken(broken) => {
+            Shown { stdout: human_broken(&broken.place(&path), broken), stderr: String::new() }
+        }
     }
 }
 
@@ -181,8 +207,7 @@ fn human_broken(path: &str, broken: &Broken) -> String {
         Answer::Suggested(repair) | Answer::Written(repair) => {
             let (word, style) = if broken.is_written() { ("repaired", ADDED) } else { ("suggestion", HINT) };
             writeln!(out, "{style}{word}{style:#}: {}", evidence(repair)).expect("a string takes all");
-            let after = &repair.verified.candidate().text;
-            out.push_str(&coloured(&unified_diff(path, &broken.before, after)));
+            out.push_str(&coloured(&broken.diff(path, &repair.verified.candidate().text)));
         }
     }
     out.push('\n');
@@ -263,6 +288,10 @@ fn json_broken(path: &str, broken: &Broken) -> Value {
         })
         .collect();
     let mut value = json!({ "kind": "broken", "path": path, "lang": broken.language, "faults": faults });
+    if let Some(cell) = &broken.cell {
+        value["cell"] = json!(cell);
+        value["before"] = json!(broken.before);
+    }
     match &broken.answer {
         Answer::NotAsked => {}
         Answer::Nothing(reason) => value["reason"] = json!(reason),
@@ -279,8 +308,11 @@ fn json_broken(path: &str, broken: &Broken) -> Value {
                 "evidence": repair.verified.evidence().name(),
                 "written": broken.is_written(),
                 "edits": edits,
-                "diff": unified_diff(path, &broken.before, after),
+                "diff": broken.diff(path, after),
             });
+            if broken.cell.is_some() {
+                value["suggestion"]["after"] = json!(after);
+            }
         }
     }
     value
@@ -307,15 +339,18 @@ fn github(report: &FileReport) -> String {
         Outcome::Skipped(reason) => command("warning", None, &format!("left alone: {reason}")),
         Outcome::Failed(reason) => command("error", None, reason),
         Outcome::Broken(broken) => {
-            let diff = broken.after().map(|after| unified_diff(&report.path, &broken.before, after));
+            let diff = broken.after().map(|after| broken.diff(&report.path, after));
             let mut out = String::new();
             for (idx, fault) in broken.faults.iter().enumerate() {
-                let mut message = format!("does not parse: {}", fault.message);
+                let cell = broken.cell.as_deref().map(|cell| format!("{cell} ")).unwrap_or_default();
+                let mut message = format!("{cell}does not parse: {}", fault.message);
                 if let (0, Some(diff)) = (idx, &diff) {
                     let word = if broken.is_written() { "repaired" } else { "suggestion" };
                     write!(message, "\n\n{word}:\n{diff}").expect("a string takes all");
                 }
-                out.push_str(&command("error", Some(places(&broken.before, &fault.span)), &message));
+                // Lines of a workbook mean nothing.
+                let place = broken.cell.is_none().then(|| places(&broken.before, &fault.span));
+                out.push_str(&command("error", place, &message));
             }
             out
         }
@@ -378,6 +413,18 @@ fn sarif_results(uri: &str, broken: &Broken) -> Vec<Value> {
         .faults
         .iter()
         .map(|fault| {
+            if let Some(cell) = &broken.cell {
+                return json!({
+                    "ruleId": "does-not-parse",
+                    "ruleIndex": 0,
+                    "level": "error",
+                    "message": { "text": fault.message },
+                    "locations": [{
+                        "physicalLocation": { "artifactLocation": { "uri": uri } },
+                        "logicalLocations": [{ "fullyQualifiedName": cell }],
+                    }],
+                });
+            }
             let (start, end) = places(&broken.before, &fault.span);
             json!({
                 "ruleId": "does-not-parse",
@@ -394,8 +441,8 @@ fn sarif_results(uri: &str, broken: &Broken) -> Vec<Value> {
             })
         })
         .collect();
-    if let (Some(result), Some(repair), Some(after)) = (results.first_mut(), broken.repair(), broken.after())
-    {
+    let repair = broken.repair().filter(|_| broken.cell.is_none());
+    if let (Some(result), Some(repair), Some(after)) = (results.first_mut(), repair, broken.after()) {
         let replacements: Vec<Value> = line_edits(&broken.before, after).iter().map(replacement).collect();
         result["fixes"] = json!([{
             "description": { "text": format!("lastmile: {}", evidence(repair)) },

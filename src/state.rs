@@ -262,6 +262,7 @@ impl<'s> Writer<'s> {
                     (if gap.is_empty() && last == "," { space } else { gap }, Some(""))
                 }
             }
+            Kind::Word | Kind::Number if self.state.style.cells => (gap, None),
             Kind::Word | Kind::Number => (
                 if opens {
                     ""
@@ -289,7 +290,9 @@ impl<'s> Writer<'s> {
                 "." => ("", Some("")),
                 ")" | "]" | "}" => ("", None),
                 "," | ":" | ";" => ("", Some(space).filter(|space| !space.is_empty())),
-                "#" => (if self.after_newline() { "" } else { "  " }, Some(" ")),
+                "#" if self.state.style.comment == Some('#') => {
+                    (if self.after_newline() { "" } else { "  " }, Some(" "))
+                }
                 "-" | "+" | "*" | "**" | "~" | "@" | "!" | "$"
                     if opens || last == "," || self.after_newline() =>
                 {
@@ -300,10 +303,12 @@ impl<'s> Writer<'s> {
         }
     }
 
-    /// Keeps two words, or a word and a number, apart.
+    /// Keeps two words, or a word and a number, apart; but not a column and its row.
     fn separate(&self, kind: Kind, blanks: &'s str) -> &'s str {
         let wordlike = |kind: Kind| matches!(kind, Kind::Word | Kind::Number);
-        let touch = self.last.as_ref().is_some_and(|(last, _)| wordlike(*last)) && wordlike(kind);
+        let last = self.last.as_ref().map_or(Kind::Newline, |(last, _)| *last);
+        let is_cell = self.state.style.cells && (last, kind) == (Kind::Word, Kind::Number);
+        let touch = wordlike(last) && wordlike(kind) && !is_cell;
         if blanks.is_empty() && touch { " " } else { blanks }
     }
 }

@@ -92,7 +92,7 @@ struct TrainArgs {
 fn main() -> ExitCode {
     let args = Args::parse();
     // Parsers call themselves for every level of nesting.
-    let work = std::thread::Builder::new().stack_size(lastmile::diagnose::STACK).spawn(|| run(args.command));
+    let work = std::thread::Builder::new().stack_size(lastmile::lang::STACK).spawn(|| run(args.command));
     match work.map(std::thread::JoinHandle::join) {
         Ok(Ok(Ok(()))) => ExitCode::SUCCESS,
         Ok(Ok(Err(error))) => {

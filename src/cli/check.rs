@@ -13,10 +13,10 @@ use super::session::{Session, note, print, print_bytes, warn};
 use super::stdin::Stdin;
 use super::{ExitStatus, FormatArg};
 use crate::change::{Skip, SourceFile};
-use crate::config::Format;
-use crate::diagnose::{Diagnosis, STACK, diagnose};
+use crate::config::{Files, Format};
+use crate::diagnose::{Diagnosis, diagnose};
 use crate::io::files::{self, FileError, Found};
-use crate::lang;
+use crate::lang::{self, STACK};
 use crate::patch::unified_diff;
 use crate::report::{Answer, Broken, FileReport, Outcome, Totals, sarif, show};
 
@@ -78,7 +78,7 @@ pub(super) fn survey(paths: &[PathBuf], stdin: Option<&Stdin>, session: &Session
     }
     let roots = if paths.is_empty() { &[PathBuf::from(".")] } else { paths };
     let excludes = files::excludes(&session.root(), &session.config.files.exclude)?;
-    let max_kib = session.config.files.max_kib;
+    let limits = &session.config.files;
     let found = Mutex::new(Vec::new());
     let progress = Progress::open("files found");
     files::walk(roots, &excludes, &|one| {
@@ -93,36 +93,39 @@ pub(super) fn survey(paths: &[PathBuf], stdin: Option<&Stdin>, session: &Session
     let judges = rayon::ThreadPoolBuilder::new().stack_size(STACK).build()?;
     let progress = Progress::up_to(found.len(), "checking");
     let findings = judges.install(|| {
-        let looks = found.into_par_iter().filter_map(|found| {
-            let finding = match found {
-                Found::Failed(path, error) => Some(Finding::Failed(path, error)),
-                Found::File { path, is_named } => look(path, is_named, max_kib, &n_checked),
+        let looks = found.into_par_iter().flat_map_iter(|found| {
+            let findings = match found {
+                Found::Failed(path, error) => vec![Finding::Failed(path, error)],
+                Found::File { path, is_named } => look(path, is_named, limits, &n_checked),
             };
             progress.advance();
-            finding
+            findings
         });
         looks.collect()
     });
     Ok(Survey { n_checked: n_checked.into_inner(), findings })
 }
 
-/// Reads and judges one file. `None` when it is fine or none of ours.
-fn look(path: PathBuf, is_named: bool, max_kib: u64, n_checked: &AtomicUsize) -> Option<Finding> {
+/// Reads and judges one file, or every formula of a workbook. Nothing when it is fine or none of ours.
+fn look(path: PathBuf, is_named: bool, limits: &Files, n_checked: &AtomicUsize) -> Vec<Finding> {
     if !is_named && !may_be_ours(&path) {
-        return None;
+        return Vec::new();
     }
-    let bytes = match files::read(&path, max_kib) {
+    let bytes = match files::read(&path, limits.limit_kib(&path)) {
         Ok(Ok(bytes)) => bytes,
-        Ok(Err(skip)) => return Some(Finding::Skipped(path, skip)),
-        Err(error) => return Some(Finding::Failed(path, error)),
+        Ok(Err(skip)) => return vec![Finding::Skipped(path, skip)],
+        Err(error) => return vec![Finding::Failed(path, error)],
     };
-    match SourceFile::decode(path.clone(), bytes) {
-        Err(Skip::UnknownLanguage) if !is_named => None,
-        Err(skip) => Some(Finding::Skipped(path, skip)),
-        Ok(file) => {
+    match SourceFile::decode_all(path.clone(), bytes) {
+        Err(Skip::UnknownLanguage) if !is_named => Vec::new(),
+        Err(skip) => vec![Finding::Skipped(path, skip)],
+        Ok(texts) => {
             n_checked.fetch_add(1, Ordering::Relaxed);
-            let diagnosis = diagnose(&file.text, file.language);
-            (!diagnosis.faults.is_empty()).then_some(Finding::Broken(file, diagnosis))
+            let judged = texts.into_iter().map(|text| (diagnose(&text.text, text.language), text));
+            judged
+                .filter(|(diagnosis, _)| !diagnosis.faults.is_empty())
+                .map(|(diagnosis, text)| Finding::Broken(text, diagnosis))
+                .collect()
         }
     }
 }
@@ -144,6 +147,7 @@ pub(super) fn broken(file: SourceFile, diagnosis: Diagnosis, answer: Answer) -> 
     let encoding = file.encoding();
     let broken = Broken {
         language: file.language.name(),
+        cell: file.cell.map(|cell| cell.name),
         before: file.text,
         encoding,
         faults: diagnosis.faults,
@@ -160,12 +164,16 @@ pub(super) fn failed(path: &Path, reason: &str) -> FileReport {
     FileReport { path: shown_path(path), outcome: Outcome::Failed(reason.to_owned()) }
 }
 
-/// The diff of a file as its bytes stand on the disk, so that it applies.
+/// The diff of a file as its bytes stand on the disk, so that it applies; in UTF-8 where they are in UTF-16.
 fn print_diff(path: &str, broken: &Broken, after: &str) -> Result<()> {
+    if let Some(cell) = &broken.cell {
+        warn(&format!("`{path}` is a workbook, so that the repair of {cell} has no diff"));
+        return Ok(());
+    }
     let encoding = broken.encoding;
     let diff = unified_diff(path, &encoding.with_mark(&broken.before), &encoding.with_mark(after));
     let (header, body) = diff.split_at(diff.find("\n@@").map_or(0, |at| at + 1));
-    match encoding.encode(body) {
+    match encoding.encode_diff(body) {
         Ok(body) => print_bytes(&[header.as_bytes(), &body].concat()),
         Err(skip) => {
             warn(&format!("`{path}` has no diff: {skip}"));
@@ -178,17 +186,28 @@ fn print_diff(path: &str, broken: &Broken, after: &str) -> Result<()> {
 pub(super) struct Telling {
     format: Format,
     totals: Totals,
+    /// The workbook that was told about last.
+    last_book: Option<String>,
     /// Kept only for SARIF, which is one document.
     kept: Vec<FileReport>,
 }
 
 impl Telling {
     pub(super) fn new(format: Format, n_checked: usize) -> Self {
-        Self { format, totals: Totals { n_checked, ..Totals::default() }, kept: Vec::new() }
+        Self { format, totals: Totals { n_checked, ..Totals::default() }, last_book: None, kept: Vec::new() }
+    }
+
+    fn count(&mut self, report: &FileReport) {
+        let is_cell = matches!(&report.outcome, Outcome::Broken(broken) if broken.cell.is_some());
+        let is_same_file = is_cell && self.last_book.as_ref() == Some(&report.path);
+        if is_cell && !is_same_file {
+            self.last_book = Some(report.path.clone());
+        }
+        self.totals.count(report, is_same_file);
     }
 
     pub(super) fn tell(&mut self, report: FileReport) -> Result<()> {
-        self.totals.count(&report);
+        self.count(&report);
         let shown = show(&report, self.format);
         note(&shown.stderr);
         print(&shown.stdout)?;
@@ -200,7 +219,7 @@ impl Telling {
 
     /// Tells on stderr, where stdout is for something else.
     pub(super) fn tell_aside(&mut self, report: &FileReport) {
-        self.totals.count(report);
+        self.count(report);
         let shown = show(report, Format::Human);
         note(&shown.stdout);
         note(&shown.stderr);
@@ -208,7 +227,7 @@ impl Telling {
 
     /// Prints only the diff; the rest goes to stderr.
     pub(super) fn tell_diff(&mut self, report: &FileReport) -> Result<()> {
-        self.totals.count(report);
+        self.count(report);
         let path = report.path.trim_start_matches('/');
         if let Outcome::Broken(broken) = &report.outcome {
             if let Some(after) = broken.after() {

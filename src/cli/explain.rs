@@ -46,7 +46,7 @@ pub(super) struct Explained {
 }
 
 pub(super) fn explain(args: &ExplainArgs, session: &mut Session) -> Result<ExitStatus> {
-    let file = read(&args.file, session.config.files.max_kib)?;
+    let file = read(&args.file, session.config.files.limit_kib(&args.file))?;
     let dialect = session.dialect(&file.path, file.language);
     let (ask, engine) = session.ask(file.language, dialect);
     let repair = match repair(&file.text, &Ask { trace: true, ..ask }, engine) {

@@ -1,7 +1,5 @@
 //! `lastmile fix`: files in, suggestions, one diff, or repaired files out; or a text in and a text out.
 
-use std::borrow::Cow;
-
 use anyhow::{Result, bail};
 use clap::Args;
 
@@ -10,10 +8,10 @@ use super::check::{CheckArgs, Finding, Telling, broken, failed, skipped, survey}
 use super::progress::Progress;
 use super::session::{Session, complain_of_engine, hint, print_bytes};
 use super::stdin::{self, Stdin};
-use crate::change::SourceFile;
+use crate::change::{Skip, SourceFile};
 use crate::config::Format;
 use crate::diagnose::Diagnosis;
-use crate::io::files;
+use crate::io::files::{self, FileError};
 use crate::pipeline::repair;
 use crate::ports::EngineError;
 use crate::rank::{Applicability, Ranked};
@@ -138,6 +136,18 @@ fn written(report: &FileReport) -> Option<Vec<u8>> {
     Some(bytes.into_owned())
 }
 
+/// Puts a repair into its file, unless that changed since it was read.
+fn write(file: &SourceFile, text: &str, limit_kib: u64) -> Result<Result<(), Skip>, FileError> {
+    let disk = match files::read(&file.path, limit_kib)? {
+        Ok(disk) => disk,
+        Err(skip) => return Ok(Err(skip)),
+    };
+    match file.replaced_in(&disk, text) {
+        Ok(after) => files::replace(&file.path, &disk, &after),
+        Err(skip) => Ok(Err(skip)),
+    }
+}
+
 /// Repairs files one after the other.
 struct Fixer<'s> {
     outlet: Outlet,
@@ -179,13 +189,10 @@ impl Fixer<'_> {
     fn take(&self, file: SourceFile, diagnosis: Diagnosis, best: Ranked) -> Vec<FileReport> {
         let path = file.path.clone();
         let best = Box::new(best);
-        let encode = |text| file.encode(text).map(Cow::into_owned);
-        let bytes =
-            encode(&file.text).and_then(|before| Ok((before, encode(&best.verified.candidate().text)?)));
-        let taken = match &bytes {
-            Ok((before, after)) if self.outlet == Outlet::Files => files::replace(&path, before, after),
-            Ok(_) => Ok(Ok(())),
-            Err(skip) => Ok(Err(skip.clone())),
+        let text = &best.verified.candidate().text;
+        let taken = match self.outlet {
+            Outlet::Files => write(&file, text, self.session.config.files.limit_kib(&path)),
+            _ => Ok(file.encode(text).map(|_| ())),
         };
         match taken {
             Ok(Ok(())) => vec![broken(file, diagnosis, Answer::Written(best))],

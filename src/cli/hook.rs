@@ -3,6 +3,7 @@
 //! The index, the stash and every reference stay as they are; a file on disk is written only with `--write`, and only
 //! where that loses nothing.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::fs;
 use std::io::Write as _;
@@ -125,7 +126,7 @@ fn look_at_all(
     args: &PreCommitArgs,
     session: &Session,
 ) -> Result<Vec<Look>> {
-    let limit_kib = session.config.files.max_kib;
+    let limits = &session.config.files;
     let excludes = files::excludes(&session.root(), &session.config.files.exclude)?;
     let is_excluded = |path: &Path| {
         let path = repo.root().join(path);
@@ -136,13 +137,15 @@ fn look_at_all(
     let mut looks = Vec::new();
     let ours = staged.into_iter().filter(|staged| may_be_ours(&staged.path) && !is_excluded(&staged.path));
     for part in ours.collect::<Vec<_>>().chunks(8 * MANY) {
-        let texts: Vec<_> = part.iter().map(|staged| read(repo, staged, limit_kib)).collect();
+        let texts: Vec<_> =
+            part.iter().map(|staged| read(repo, staged, limits.limit_kib(&staged.path))).collect();
         let judge = |text| match text {
             Text::Bytes(path, bytes) => judge(path, bytes),
-            Text::None(path, why) => args.verbose.then_some(Look::LeftAlone(path, why)),
-            Text::Failed(path, why) => Some(Look::Failed(path, why)),
+            Text::None(path, why) if args.verbose => vec![Look::LeftAlone(path, why)],
+            Text::None(..) => Vec::new(),
+            Text::Failed(path, why) => vec![Look::Failed(path, why)],
         };
-        let judged: Vec<_> = match texts.len() {
+        let judged: Vec<Vec<Look>> = match texts.len() {
             0..MANY => texts.into_iter().map(judge).collect(),
             _ => texts.into_par_iter().map(judge).collect(),
         };
@@ -181,18 +184,24 @@ fn read(repo: &Repo, staged: &Staged, limit_kib: u64) -> Text {
     }
 }
 
-fn judge(path: PathBuf, bytes: Vec<u8>) -> Option<Look> {
-    let file = match SourceFile::decode(path.clone(), bytes.clone()) {
-        Ok(file) => file,
-        Err(Skip::UnknownLanguage) => return None,
-        Err(skip) => return Some(Look::LeftAlone(path, skip.to_string())),
+/// One look for a file; of a workbook one for each formula that is at fault.
+fn judge(path: PathBuf, bytes: Vec<u8>) -> Vec<Look> {
+    let texts = match SourceFile::decode_all(path.clone(), bytes.clone()) {
+        Ok(texts) => texts,
+        Err(Skip::UnknownLanguage) => return Vec::new(),
+        Err(skip) => return vec![Look::LeftAlone(path, skip.to_string())],
     };
-    let diagnosis = diagnose(&file.text, file.language);
-    Some(if diagnosis.faults.is_empty() {
-        Look::Healthy(path)
-    } else {
-        Look::Faulty(Faulty { file, bytes, diagnosis })
-    })
+    let mut looks = Vec::new();
+    for file in texts {
+        let diagnosis = diagnose(&file.text, file.language);
+        if !diagnosis.faults.is_empty() {
+            looks.push(Look::Faulty(Faulty { file, bytes: bytes.clone(), diagnosis }));
+        }
+    }
+    if looks.is_empty() {
+        looks.push(Look::Healthy(path));
+    }
+    looks
 }
 
 /// A text that only looks broken because git stores it in another form is left alone.
@@ -224,6 +233,8 @@ fn forget_suggestions(repo: &Repo, looks: &[Look]) {
 struct Hints {
     /// The suggestions, the patches they are saved as, and what they mean for the files on disk.
     on_disk: Vec<(Change, PathBuf, Plan)>,
+    /// Workbooks with suggestions.
+    books: BTreeSet<PathBuf>,
     /// Why a suggestion could not be saved.
     unsaved: Option<String>,
 }
@@ -265,6 +276,11 @@ impl Run<'_> {
             let reason = found.reason.unwrap_or_else(|| "nothing was found".to_owned());
             return Ok(broken(file, diagnosis, Answer::Nothing(reason)));
         };
+        if file.cell.is_some() {
+            // A workbook is one binary file to git: nothing of it can be staged or merged alone.
+            self.hints.books.insert(file.path.clone());
+            return Ok(broken(file, diagnosis, Answer::Suggested(Box::new(best))));
+        }
         let after = match file.encode(&best.verified.candidate().text) {
             Ok(after) => after.into_owned(),
             Err(skip) => return Ok(broken(file, diagnosis, Answer::Nothing(skip.to_string()))),
@@ -297,6 +313,10 @@ impl Run<'_> {
     fn give_hints(&self) {
         for (change, patch, plan) in &self.hints.on_disk {
             explain(self.repo, change, patch, plan);
+        }
+        for book in &self.hints.books {
+            let path = shown_path(book);
+            hint(&format!("`lastmile fix --write {path}` repairs the workbook on disk where that is safe"));
         }
         if let Some(why) = &self.hints.unsaved {
             warn(why);

@@ -8,7 +8,7 @@ use anyhow::Result;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::config::Format;
-use crate::diagnose::STACK;
+use crate::lang::STACK;
 
 mod apply;
 mod check;

@@ -13,7 +13,6 @@ use super::ExitStatus;
 use super::progress::{Progress, aside};
 use super::session::{Session, complain_of_engine};
 use crate::change::Skip;
-use crate::diagnose::{DEEPEST, nesting};
 use crate::lang::{self, Dialect};
 use crate::pipeline::{self, Ask};
 use crate::ports::EngineError;
@@ -134,7 +133,7 @@ fn answer(
     let Some(language) = lang::by_name(&row.lang) else {
         return fail(row.id, format!("unknown language `{}`", row.lang));
     };
-    if nesting(&row.text) > DEEPEST {
+    if language.is_too_deep(&row.text) {
         return fail(row.id, Skip::TooDeep.to_string());
     }
     let target = row.target.as_deref().and_then(|target| target.split_once('.'));

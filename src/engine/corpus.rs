@@ -78,15 +78,16 @@ impl Corpus {
             .chain(text.match_indices('\n').map(|(at, _)| at + 1))
             .filter(|at| *at < text.len())
             .collect();
+        let is_good = |part: &str| language.faults(part, Dialect::default()).is_empty();
         if starts.len() <= n_lines {
-            return Some(text.clone());
+            return is_good(text).then(|| text.clone());
         }
         let first = rng.random_range(0..starts.len());
         let tries = [0, 1, 2, 3, 4, 6, 8];
         tries.iter().find_map(|more| {
             let end = starts.get(first + n_lines + more).copied().unwrap_or(text.len());
             let part = dedent(&text[starts[first]..end])?;
-            language.faults(&part, Dialect::default()).is_empty().then_some(part)
+            is_good(&part).then_some(part)
         })
     }
 }

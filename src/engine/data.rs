@@ -86,7 +86,8 @@ impl Source {
             good.truncate(good.trim_end().len());
         }
         let mut good = State::new(good, self.language.style());
-        let path = rng.random_bool(PATHS).then(|| self.profile.plant_path(&good, rng)).flatten();
+        let plants = self.profile.weights.contains_key(&Damage::Unraw) && rng.random_bool(PATHS);
+        let path = plants.then(|| self.profile.plant_path(&good, rng)).flatten();
         let mut habit = None;
         if let Some(path) = path {
             good = State::new(path, self.language.style());

@@ -24,22 +24,29 @@ pub struct Profile {
     /// Words that carry the structure: dropped, misspelt, capitalised.
     pub keywords: Vec<String>,
     /// Lexeme to what people write instead of it.
+    #[serde(default)]
     pub confusions: BTreeMap<String, Vec<String>>,
     /// Marks that get lost, doubled or strewn in.
     pub marks: Vec<String>,
     /// Text that is pasted before a line.
+    #[serde(default)]
     pub prompts: Vec<String>,
     /// Lexemes that turn up where nobody wants them.
     pub strays: Vec<String>,
     /// Calls whose brackets people leave out.
+    #[serde(default)]
     pub bare_calls: Vec<String>,
     /// What a typed quote turns into in a word processor.
+    #[serde(default)]
     pub smart_quotes: Vec<(String, String)>,
     /// What is put before names or inside them.
+    #[serde(default)]
     pub sigils: Vec<String>,
     /// Types that are written before a parameter, as in other languages.
+    #[serde(default)]
     pub types: Vec<String>,
     /// The word that opens a function, with its parameters in brackets after the name.
+    #[serde(default)]
     pub function: String,
     /// Learned from real pairs.
     #[serde(skip)]
@@ -91,6 +98,15 @@ pub enum Damage {
     Unraw,
     Truncate,
     Stray,
+    /// Half of `$A$1`.
+    Reference,
+    MoveQuote,
+    /// Quotes around what is no text.
+    Enquote,
+    DropArgument,
+    SwapArguments,
+    /// Brackets around anything.
+    Wrap,
     Delete,
     Insert,
     Substitute,
@@ -431,6 +447,57 @@ impl Site<'_> {
                 let at = self.pick(|s, i| i > 0 && s.is_code(i))?;
                 Some(vec![Event::Insert { at, text }])
             }
+            Damage::Reference => self.reference(),
+            Damage::MoveQuote => {
+                let at = self.pick(Self::is_quote)?;
+                let to = if self.rng.random_bool(0.5) { at + 2 } else { at.checked_sub(1)? };
+                let text = self.raw(at).to_owned();
+                (1..=self.state.len())
+                    .contains(&to)
+                    .then(|| vec![Event::Delete { at }, Event::Insert { at: to, text }])
+            }
+            Damage::Enquote => {
+                let at = self.pick(|s, i| s.is_code(i) && s.kind(i) == Kind::Word)?;
+                let end = (at + self.rng.random_range(1..=5)).min(self.line_of(at).end);
+                let quote = || "\"".to_owned();
+                Some(vec![Event::Insert { at, text: quote() }, Event::Insert { at: end, text: quote() }])
+            }
+            Damage::DropArgument => {
+                let open = self.pick(|s, i| s.is_code(i) && is_open(s.raw(i)))?;
+                let arguments = self.arguments(open)?;
+                let nth = self.rng.random_range(0..arguments.len());
+                let mut span = arguments[nth].clone();
+                // The comma goes with it.
+                if nth > 0 {
+                    span.start -= 1;
+                } else if arguments.len() > 1 {
+                    span.end += 1;
+                }
+                (span.len() <= 8 && !span.is_empty()).then(|| span.map(|at| Event::Delete { at }).collect())
+            }
+            Damage::SwapArguments => {
+                let open = self.pick(|s, i| s.is_code(i) && is_open(s.raw(i)))?;
+                let arguments = self.arguments(open)?;
+                let nth = self.rng.random_range(0..arguments.len() - 1);
+                let (left, right) = (arguments[nth].clone(), arguments[nth + 1].clone());
+                if left.len() + right.len() > 10 {
+                    return None;
+                }
+                let moved = right.clone().chain([left.end]);
+                let words = moved.clone().map(|at| self.state.lexeme(at).into_owned());
+                let mut events: Vec<Event> =
+                    words.map(|text| Event::Insert { at: left.start, text }).collect();
+                events.extend(moved.map(|at| Event::Delete { at }));
+                Some(events)
+            }
+            Damage::Wrap => {
+                let at = self.pick(|s, i| s.is_code(i) && s.kind(i) == Kind::Word)?;
+                let end = self.rng.random_range(at + 1..=self.line_of(at).end);
+                Some(vec![
+                    Event::Insert { at, text: "(".to_owned() },
+                    Event::Insert { at: end, text: ")".to_owned() },
+                ])
+            }
             Damage::Delete => Some(vec![Event::Delete { at: self.anywhere()? }]),
             Damage::Insert => {
                 let text = self.some_lexeme()?;
@@ -712,6 +779,51 @@ impl Site<'_> {
         }
     }
 
+    /// What stands between the commas of the brackets that open at `open`; two at least.
+    fn arguments(&self, open: usize) -> Option<Vec<std::ops::Range<usize>>> {
+        let close = self.partner(open)?;
+        let commas: Vec<usize> =
+            self.directly_inside(open, close).into_iter().filter(|at| self.raw(*at) == ",").collect();
+        let starts = std::iter::once(open).chain(commas.iter().copied()).map(|at| at + 1);
+        let ends = commas.iter().copied().chain([close]);
+        (!commas.is_empty()).then(|| starts.zip(ends).map(|(start, end)| start..end).collect())
+    }
+
+    /// Damages a column, a row, or what joins them to the rest of a reference.
+    fn reference(&mut self) -> Option<Vec<Event>> {
+        let is_row = |s: &Self, i: usize| s.is_code(i) && s.kind(i) == Kind::Number;
+        let column = self.pick(|s, i| {
+            let touches =
+                |row: &usize| is_row(s, *row) && s.state.lexemes[*row].start == s.state.lexemes[i].span.end;
+            s.is_code(i)
+                && s.kind(i) == Kind::Word
+                && Some(i + 1).filter(|row| *row < s.state.len()).is_some_and(|row| touches(&row))
+        })?;
+        let row = column + 1;
+        let number = self.raw(row).trim_start_matches('$').to_owned();
+        let change = |at: usize, text: String| Some(vec![Event::Substitute { at, text }]);
+        let insert = |at: usize, text: &str| Some(vec![Event::Insert { at, text: text.to_owned() }]);
+        match self.rng.random_range(0..20) {
+            0..7 => Some(vec![Event::Delete { at: column }]),
+            7..10 => Some(vec![Event::Delete { at: row }]),
+            10..12 => change(column, "$".to_owned()),
+            12..14 => Some(vec![
+                Event::Insert { at: row, text: "&".to_owned() },
+                Event::Substitute { at: row, text: number },
+            ]),
+            14 => insert(column, "$"),
+            15 => insert(column, "!"),
+            16 => insert(column, ":"),
+            17 => insert(row, ":"),
+            18 => insert(row + 1, ":"),
+            _ => {
+                let at = self
+                    .pick(|s, i| is_row(s, i) && s.kind(i - 1) != Kind::Word && !s.raw(i).starts_with('$'))?;
+                change(at, format!("${}", self.raw(at)))
+            }
+        }
+    }
+
     fn split_word(&mut self) -> Option<Vec<Event>> {
         let at = self.pick(|s, i| s.is_code(i) && s.kind(i) == Kind::Word && s.raw(i).chars().count() > 3)?;
         let raw = self.state.raw(at);
@@ -943,16 +1055,25 @@ mod tests {
     use rand::SeedableRng;
 
     use super::*;
-    use crate::lang::{Language, python::Python};
+    use crate::lang::{Language, excel::Excel, python::Python};
 
-    fn profile() -> Profile {
-        toml::from_str(include_str!("../../models/python/noise.toml")).expect("valid")
+    fn profile(language: &dyn Language) -> Profile {
+        let text = match language.name() {
+            "excel" => include_str!("../../models/excel/noise.toml"),
+            _ => include_str!("../../models/python/noise.toml"),
+        };
+        toml::from_str(text).expect("valid")
     }
 
     #[track_caller]
     fn check(damage: Damage, before: &str, after: &str) {
-        let profile = profile();
-        let state = State::new(before.to_owned(), Python.style());
+        check_in(&Python, damage, before, after);
+    }
+
+    #[track_caller]
+    fn check_in(language: &dyn Language, damage: Damage, before: &str, after: &str) {
+        let profile = profile(language);
+        let state = State::new(before.to_owned(), language.style());
         let found = (0..2000).any(|seed| {
             let rng = &mut ChaCha8Rng::seed_from_u64(seed);
             let mut site = Site { state: &state, hints: state.hints(), profile: &profile, rng };
@@ -986,16 +1107,33 @@ mod tests {
         check(Damage::MixTabs, "if a:\n    b\n    c\n", "if a:\n    b\n\tc\n");
     }
 
+    #[test]
+    fn damage_looks_like_what_people_do_to_formulas() {
+        let check = |damage, before: &str, after: &str| check_in(&Excel, damage, before, after);
+        check(Damage::Reference, "=SUM(A1:A9)", "=SUM(A1:9)");
+        check(Damage::Reference, "=SUM(A1:A9)", "=SUM(A1:A)");
+        check(Damage::Reference, "=C2*5", "=C2*$5");
+        check(Damage::Reference, "=$C$2", "=$C&2");
+        check(Damage::MoveQuote, "=IF(A1,\"x\",2)", "=IF(A1,\"x,\"2)");
+        check(Damage::Enquote, "=SUM(A1:A9)", "=SUM(\"A1\":A9)");
+        check(Damage::DropArgument, "=MATCH(A1,B:B,0)", "=MATCH(A1,B:B)");
+        check(Damage::SwapArguments, "=SUBTOTAL(2,A1:A9)", "=SUBTOTAL(A1:A9,2)");
+        check(Damage::Wrap, "=INDEX(A1,2)", "=INDEX((A1,2)");
+        check(Damage::ConfuseMark, "=A1<=2", "=A1< =2");
+    }
+
     proptest! {
         #[test]
-        fn any_text_survives_damage(text in "[a-z0-9 \\t\\r\\n'\"()\\[\\]{}:=+#\\\\é“]{0,60}", seed: u64) {
-            let profile = profile();
-            let rng = &mut ChaCha8Rng::seed_from_u64(seed);
-            let mut state = State::new(text, Python.style());
-            for _ in 0..20 {
-                let Some(damage) = profile.draw_damage(rng) else { continue };
-                if let Some(text) = profile.damage(damage, &state, rng) {
-                    state = State::new(text, Python.style());
+        fn any_text_survives_damage(text in "[a-zA-C0-9 \\t\\r\\n'\"()\\[\\]{}:,$!=+#\\\\é“]{0,60}", seed: u64) {
+            for language in [&Python as &dyn Language, &Excel] {
+                let profile = profile(language);
+                let rng = &mut ChaCha8Rng::seed_from_u64(seed);
+                let mut state = State::new(text.clone(), language.style());
+                for _ in 0..20 {
+                    let Some(damage) = profile.draw_damage(rng) else { continue };
+                    if let Some(text) = profile.damage(damage, &state, rng) {
+                        state = State::new(text, language.style());
+                    }
                 }
             }
         }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::lexeme::LexStyle;
 
+pub mod excel;
 pub mod python;
 
 /// A place where the judge of a language stumbled.
@@ -49,11 +50,34 @@ pub trait Language: Sync {
     /// `before` did.
     fn accepts(&self, before: &str, after: &str, dialect: Dialect) -> bool;
 
+    /// The part of `text` around a byte that is judged for itself, if a text is made of such parts.
+    fn unit(&self, _text: &str, _byte: usize) -> Option<Range<usize>> {
+        None
+    }
+
+    /// Whether `text` nests so deeply that the judge would run out of [`STACK`].
+    fn is_too_deep(&self, _text: &str) -> bool {
+        false
+    }
+
+    /// The encoding that a file names itself.
+    fn declared_encoding(&self, _bytes: &[u8]) -> Option<String> {
+        None
+    }
+
+    /// Whether files may be in UTF-16 with a byte order mark, or in the code page of some machine.
+    fn has_windows_encodings(&self) -> bool {
+        false
+    }
+
     fn style(&self) -> &'static LexStyle;
 }
 
+/// The stack that a thread needs to judge any text that does not nest too deeply.
+pub const STACK: usize = 256 * 1024 * 1024;
+
 /// All packs, in the order in which they are asked to recognise a file.
-pub static LANGUAGES: &[&dyn Language] = &[&python::Python];
+pub static LANGUAGES: &[&dyn Language] = &[&python::Python, &excel::Excel];
 
 /// The language of that name.
 pub fn by_name(name: &str) -> Option<&'static dyn Language> {

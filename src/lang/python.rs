@@ -30,6 +30,7 @@ static STYLE: LexStyle = LexStyle {
     escape: Some('\\'),
     comment: Some('#'),
     airy: true,
+    cells: false,
 };
 
 impl Language for Python {
@@ -90,6 +91,14 @@ impl Language for Python {
         let newer = |text: &str| parse(text, target).unsupported_syntax_errors().len();
         let left = newer(after);
         left == 0 || left <= newer(before)
+    }
+
+    fn declared_encoding(&self, bytes: &[u8]) -> Option<String> {
+        coding_line(bytes)
+    }
+
+    fn is_too_deep(&self, text: &str) -> bool {
+        nesting(text) > DEEPEST
     }
 
     fn style(&self) -> &'static LexStyle {
@@ -162,6 +171,96 @@ fn columns(indent: &str) -> (usize, usize) {
         _ => (wide + 1, narrow + 1),
     })
 }
+
+/// The encoding named in a comment on one of the first two lines (PEP 263).
+fn coding_line(bytes: &[u8]) -> Option<String> {
+    for line in bytes.split(|byte| *byte == b'\n').take(2) {
+        let line = line.trim_ascii_start();
+        if !line.is_empty() && !line.starts_with(b"#") {
+            return None;
+        }
+        // The name and what leads to it are ASCII, whatever the rest of the line is.
+        let line = String::from_utf8_lossy(line);
+        for (at, _) in line.match_indices("coding") {
+            let Some(rest) = line[at + "coding".len()..].strip_prefix([':', '=']) else { continue };
+            let name: String = rest
+                .trim_start_matches([' ', '\t'])
+                .chars()
+                .take_while(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c))
+                .collect();
+            if !name.is_empty() {
+                return Some(name);
+            }
+        }
+    }
+    None
+}
+
+/// The parser calls itself for each level and would run out of [`super::STACK`] beyond this many;
+/// Python itself refuses far fewer.
+const DEEPEST: usize = 5_000;
+
+/// At least how deep expressions of `text` can nest, by brackets or by chains such as `not not x` and
+/// `a.b.c`: words and marks since the last comma, line end or statement that ends them.
+fn nesting(text: &str) -> usize {
+    if text.len() <= DEEPEST {
+        return text.len();
+    }
+    // With each open bracket, the level that a comma inside it returns to.
+    let mut open: Vec<usize> = Vec::new();
+    let (mut level, mut deepest) = (0, 0);
+    let (bytes, mut at) = (text.as_bytes(), 0);
+    while let Some(byte) = bytes.get(at) {
+        let start = at;
+        at += 1;
+        match byte {
+            b'\n' if open.is_empty() => level = 0,
+            b'\n' if STATEMENTS.iter().any(|word| bytes[at..].starts_with(word)) => {
+                open.clear();
+                level = 0;
+            }
+            b' ' | b'\n' | b'\t' | b'\r' => {}
+            b',' => level = open.last().copied().unwrap_or_default(),
+            b'(' | b'[' | b'{' => {
+                level += 1;
+                open.push(level);
+            }
+            b')' | b']' | b'}' => drop(open.pop()),
+            b'#' => at += bytes[at..].iter().position(|byte| *byte == b'\n').unwrap_or_default(),
+            b'"' | b'\'' => at += quoted_len(&bytes[at..], *byte),
+            byte if is_word(*byte) => {
+                at += bytes[at..].iter().position(|byte| !is_word(*byte)).unwrap_or(bytes.len() - at);
+                level += 1;
+                // Strings with code in them are read as code.
+                let is_prefix = bytes[start..at].iter().any(|byte| b"fFtT".contains(byte));
+                at += usize::from(is_prefix && matches!(bytes.get(at), Some(b'"' | b'\'')));
+            }
+            _ => level += 1,
+        }
+        deepest = deepest.max(level);
+    }
+    deepest
+}
+
+fn is_word(byte: u8) -> bool {
+    byte == b'_' || byte.is_ascii_alphanumeric() || byte >= 0x80
+}
+
+/// The length of what follows a quote mark up to its partner; 0 when the line has none.
+fn quoted_len(rest: &[u8], quote: u8) -> usize {
+    let mut is_escaped = false;
+    for (at, byte) in rest.iter().enumerate() {
+        match byte {
+            b'\n' => return 0,
+            byte if *byte == quote && !is_escaped => return at + 1,
+            byte => is_escaped = *byte == b'\\' && !is_escaped,
+        }
+    }
+    0
+}
+
+/// No expression goes on after these, whatever a quote or a stray bracket made of the text before.
+const STATEMENTS: [&[u8]; 5] = [b"def ", b"class ", b"import ", b"from ", b"@"];
 
 /// Numbers the kinds of parse error; the model learns what each tends to mean. Part of the checkpoint
 /// format: append, never renumber.
@@ -277,5 +376,15 @@ mod tests {
         assert!(accepts("x = (1\n", "x = (1)\n"));
         assert!(!accepts("type x = 1 +\n", "x = f'{a['b']}'\ntype x = 1\ntype y = 2\n"));
         assert!(!accepts("x = 1 +\n", "type x = 1\n"));
+    }
+
+    #[test]
+    fn nesting_counts_brackets_and_chains() {
+        assert!(nesting(&"x = f(1, 2)  # (\n".repeat(1000)) < 20);
+        assert!(nesting(&format!("x = [{}]", "(1, '(a b'), ".repeat(1000))) < 20);
+        for chain in ["(", "not ", "-", "a.", "a()", "+a\n(", "lambda: ", "x if y else ", "f'{"] {
+            assert!(nesting(&chain.repeat(6000)) >= 6000, "{chain}");
+        }
+        assert!(nesting(&format!("(\n{}", "def f():\n    pass\n".repeat(1000))) < 20);
     }
 }

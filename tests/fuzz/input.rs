@@ -11,7 +11,7 @@ pub(crate) fn with(data: &[u8], check: impl FnOnce(&str, &mut Unstructured) -> R
     let text = String::from_utf8_lossy(&data[..end]);
     let mut choices = Unstructured::new(data.get(end + 1..).unwrap_or_default());
     std::thread::scope(|scope| {
-        let stack = std::thread::Builder::new().stack_size(lastmile::diagnose::STACK);
+        let stack = std::thread::Builder::new().stack_size(lastmile::lang::STACK);
         // Too few choices are no failure, and a panic has ended the process by now.
         let _ = stack.spawn_scoped(scope, || check(&text, &mut choices)).expect("a thread").join();
     });

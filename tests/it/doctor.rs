@@ -17,6 +17,7 @@ fn what_was_found_is_listed() {
     engine version  0.0.0
     device          cpu
     python          ready
+    excel           ready
     --- exit 0
     ");
 }
@@ -48,6 +49,7 @@ fn what_is_missing_is_named() {
     ");
     assert_snapshot!(complaints(&sandbox, "has no weights", &[]), @"
     python          no weights
+    excel           no weights
     --- exit 2
     ");
     assert_snapshot!(complaints(&sandbox, "is from the future", &[]), @"

@@ -31,3 +31,5 @@ mod repo;
 mod shipped;
 mod support;
 mod tidy;
+#[cfg(unix)]
+mod workbook;

@@ -1,0 +1,168 @@
+//! Workbooks, end to end.
+
+use std::collections::BTreeMap;
+use std::io::{Cursor, Read as _, Write as _};
+
+use insta::assert_snapshot;
+use zip::write::SimpleFileOptions;
+use zip::{ZipArchive, ZipWriter};
+
+use crate::support::Sandbox;
+
+const MAIN: &str = "http://schemas.openxmlformats.org/spreadsheetml/2006/main";
+const RELS: &str = "http://schemas.openxmlformats.org/package/2006/relationships";
+const OFFICE: &str = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
+
+/// A workbook of one sheet; each formula is in a row of its own.
+fn workbook(formulas: &[&str]) -> Vec<u8> {
+    let rows: String = formulas
+        .iter()
+        .zip(1..)
+        .map(|(formula, row)| format!("<row r=\"{row}\"><c r=\"B{row}\"><f>{formula}</f><v>7</v></c></row>"))
+        .collect();
+    let parts = [
+        (
+            "[Content_Types].xml",
+            "<Types xmlns=\"http://schemas.openxmlformats.org/package/2006/content-types\"/>".to_owned(),
+        ),
+        (
+            "_rels/.rels",
+            format!(
+                "<Relationships xmlns=\"{RELS}\"><Relationship Id=\"r1\" Type=\"{OFFICE}/officeDocument\" Target=\"xl/workbook.xml\"/></Relationships>"
+            ),
+        ),
+        (
+            "xl/workbook.xml",
+            format!(
+                "<workbook xmlns=\"{MAIN}\" xmlns:r=\"{OFFICE}\"><sheets><sheet name=\"My Sheet\" sheetId=\"1\" r:id=\"r1\"/></sheets></workbook>"
+            ),
+        ),
+        (
+            "xl/_rels/workbook.xml.rels",
+            format!(
+                "<Relationships xmlns=\"{RELS}\"><Relationship Id=\"r1\" Type=\"{OFFICE}/worksheet\" Target=\"worksheets/sheet1.xml\"/></Relationships>"
+            ),
+        ),
+        (
+            "xl/worksheets/sheet1.xml",
+            format!("<worksheet xmlns=\"{MAIN}\"><sheetData>{rows}</sheetData></worksheet>"),
+        ),
+        ("xl/vbaProject.bin", "no text at all \0\u{1}".to_owned()),
+    ];
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, text) in parts {
+        zip.start_file(name, SimpleFileOptions::default()).expect("a new entry");
+        zip.write_all(text.as_bytes()).expect("into memory");
+    }
+    zip.finish().expect("complete").into_inner()
+}
+
+fn entries(bytes: &[u8]) -> BTreeMap<String, Vec<u8>> {
+    let mut zip = ZipArchive::new(Cursor::new(bytes)).expect("a workbook");
+    let mut entries = BTreeMap::new();
+    for number in 0..zip.len() {
+        let mut entry = zip.by_index(number).expect("counted");
+        let mut content = Vec::new();
+        entry.read_to_end(&mut content).expect("whole");
+        let name = entry.name().expect("text").into_owned();
+        entries.insert(name, content);
+    }
+    entries
+}
+
+#[test]
+fn broken_formulas_are_told_by_cell() {
+    let book = workbook(&["SUM(A1:A9)", "SUM(A1:A9", "ROUND(A1)"]);
+    let sandbox = Sandbox::new(&[("book.xlsm", &book), ("fine.xlsx", &workbook(&["1+1"]))]);
+    assert_snapshot!(sandbox.run(&["check"]), @"
+    --- stdout
+    error: `book.xlsm:My Sheet!B2` does not parse
+     --> book.xlsm:My Sheet!B2:1:11
+      |
+    1 | =SUM(A1:A9
+      |           ^ a closing bracket is missing
+
+    error: `book.xlsm:My Sheet!B3` does not parse
+     --> book.xlsm:My Sheet!B3:1:10
+      |
+    1 | =ROUND(A1)
+      |          ^ ROUND needs 2 arguments
+
+    --- stderr
+    checked 2 files: 1 does not parse (2 faults)
+    --- exit 1
+    ");
+    assert_snapshot!(sandbox.run(&["check", "--format", "github"]), @"
+    --- stdout
+    ::error file=book.xlsm,title=lastmile::My Sheet!B2 does not parse: a closing bracket is missing
+    ::error file=book.xlsm,title=lastmile::My Sheet!B3 does not parse: ROUND needs 2 arguments
+    --- exit 1
+    ");
+    assert_snapshot!(sandbox.run(&["fix", "--format", "json"]), @r#"
+    --- stdout
+    {"before":"=SUM(A1:A9","cell":"My Sheet!B2","faults":[{"column":11,"end_column":11,"end_line":1,"line":1,"message":"a closing bracket is missing"}],"kind":"broken","lang":"excel","path":"book.xlsm","suggestion":{"after":"=SUM(A1:A9)","applicability":"needs-review","confidence":null,"diff":"-=SUM(A1:A9\n+=SUM(A1:A9)\n","edits":[{"line":1,"n_lines":1,"text":"=SUM(A1:A9)"}],"evidence":"parses","score":2.5,"written":false}}
+    {"before":"=ROUND(A1)","cell":"My Sheet!B3","faults":[{"column":10,"end_column":11,"end_line":1,"line":1,"message":"ROUND needs 2 arguments"}],"kind":"broken","lang":"excel","path":"book.xlsm","reason":"the engine found nothing that parses"}
+    --- exit 1
+    "#);
+    assert_eq!(sandbox.read("book.xlsm"), book);
+}
+
+#[test]
+fn a_repair_changes_one_formula_and_nothing_else() {
+    let book = workbook(&["SUM(A1:A9)", "SUM(A1:A9", "(A1&amp;&quot;x&quot;"]);
+    let sandbox = Sandbox::new(&[("book.xlsx", &book)]);
+    assert_snapshot!(sandbox.run(&["fix", "--write", "--unsafe"]), @r#"
+    --- stdout
+    error: `book.xlsx:My Sheet!B2` does not parse
+     --> book.xlsx:My Sheet!B2:1:11
+      |
+    1 | =SUM(A1:A9
+      |           ^ a closing bracket is missing
+    repaired: needs review (parses)
+    -=SUM(A1:A9
+    +=SUM(A1:A9)
+
+    error: `book.xlsx:My Sheet!B3` does not parse
+     --> book.xlsx:My Sheet!B3:1:9
+      |
+    1 | =(A1&"x"
+      |         ^ a closing bracket is missing
+    repaired: needs review (parses)
+    -=(A1&"x"
+    +=(A1&"x")
+
+    --- stderr
+    checked 1 file: 1 does not parse (2 faults), 2 repaired
+    --- exit 0
+    "#);
+    let (before, mut after) = (entries(&book), entries(&sandbox.read("book.xlsx")));
+    let sheet = "xl/worksheets/sheet1.xml";
+    let expected = String::from_utf8(before[sheet].clone())
+        .expect("written as text")
+        .replace("<f>SUM(A1:A9</f><v>7</v>", "<f>SUM(A1:A9)</f>")
+        .replace("<f>(A1&amp;&quot;x&quot;</f><v>7</v>", "<f>(A1&amp;\"x\")</f>");
+    assert_eq!(String::from_utf8_lossy(&after[sheet]), expected);
+    for changed in [sheet, "xl/workbook.xml"] {
+        after.insert(changed.to_owned(), before[changed].clone());
+    }
+    assert_eq!(after, before);
+}
+
+#[test]
+fn what_is_no_workbook_is_left_alone() {
+    let cut = &workbook(&["1"])[..200];
+    let files: [(&str, &[u8]); 3] =
+        [("cut.xlsx", cut), ("old.xlsx", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"), ("text.xlsm", b"=1")];
+    let sandbox = Sandbox::new(&files);
+    assert_snapshot!(sandbox.run(&["fix", "--write", "--unsafe"]), @"
+    --- stderr
+    warning: `cut.xlsx` was left alone: damaged workbook: archive: invalid Zip archive: Could not find EOCD
+    warning: `old.xlsx` was left alone: workbook in the old .xls format: save it as .xlsx
+    warning: `text.xlsm` was left alone: not an Excel workbook (.xlsx or .xlsm)
+    checked 0 files: all parse, 3 skipped
+    --- exit 0
+    ");
+    for (name, bytes) in files {
+        assert_eq!(sandbox.read(name), bytes);
+    }
+}
