@@ -288,6 +288,23 @@ mod tests {
     }
 
     #[test]
+    fn scripts_of_windows_keep_their_encoding() {
+        let check = |bytes: &[u8], expected: Result<&str, Skip>| {
+            let file = SourceFile::decode("f.ps1".into(), bytes.to_vec());
+            let again =
+                file.as_ref().map(|file| file.encode(&file.text).expect("it came from there").into_owned());
+            assert_eq!(file.as_ref().map(|file| file.text.as_str()).map_err(Clone::clone), expected);
+            assert!(again.is_err() || again.is_ok_and(|again| again == bytes));
+        };
+        check(b"\xff\xfe$\0a\0\n\0", Ok("$a\n"));
+        check(b"\xfe\xff\0$\0\xe9\0\r\0\n", Ok("$é\r\n"));
+        check(b"\xff\xfe$\0a", Err(Skip::NotUtf16 { at: 4 }));
+        check(b"\xff\xfe\0\xdc", Err(Skip::NotUtf16 { at: 2 }));
+        check(b"'caf\xe9 \x93'\r\n", Ok("'café \u{93}'\r\n"));
+        check(b"\xef\xbb\xbf'\xc3\xa9'", Ok("'é'"));
+    }
+
+    #[test]
     fn a_repair_must_fit_the_encoding() {
         let file = SourceFile::decode("f.py".into(), b"# coding: latin-1\n".to_vec()).expect("fine");
         assert_eq!(file.encode("x = '€'"), Err(Skip::Unencodable));

@@ -53,6 +53,10 @@ pub struct LexStyle {
     pub airy: bool,
     /// `$A$10` is a column and a row, so that one of them can be mended alone.
     pub cells: bool,
+    /// `@'` before a line end opens a string that `'@` at the start of a line closes; so with `"`.
+    pub here_strings: bool,
+    /// Marks around a comment of any number of lines.
+    pub block_comment: Option<(&'static str, &'static str)>,
 }
 
 /// Reads `text` into lexemes. The first is always a [`Kind::Newline`] holding the indentation of the
@@ -70,7 +74,9 @@ pub fn lex(text: &str, style: &LexStyle) -> Vec<Lexeme> {
             lexemes.push(Lexeme { kind: Kind::Other, start, span: at..at });
             break;
         }
-        let (kind, len) = next(&text[at..], style);
+        let opens_line = lexemes.last().is_some_and(|last| last.kind == Kind::Newline && last.span.end == at);
+        let here = if style.here_strings { here_quote(&text[at..], opens_line) } else { None };
+        let (kind, len) = here.unwrap_or_else(|| next(&text[at..], style));
         lexemes.push(Lexeme { kind, start, span: at..at + len });
         at += len;
     }
@@ -142,15 +148,28 @@ fn next(rest: &str, style: &LexStyle) -> (Kind, usize) {
     (kind, first.len_utf8())
 }
 
+/// `@'` or `@"` at the end of a line, `'@` or `"@` at the start of one.
+fn here_quote(rest: &str, opens_line: bool) -> Option<(Kind, usize)> {
+    let opens = ["@'", "@\""].iter().any(|quote| {
+        let after = rest.strip_prefix(quote).map(|after| after.trim_start_matches([' ', '\t', '\r']));
+        after.is_some_and(|after| after.starts_with('\n'))
+    });
+    let closes = opens_line && ["'@", "\"@"].iter().any(|quote| rest.starts_with(quote));
+    (opens || closes).then_some((Kind::Quote, 2))
+}
+
 fn is_word_start(c: char) -> bool {
     c == '_' || c.is_alphabetic()
 }
 
 fn word_len(rest: &str, style: &LexStyle) -> usize {
     let mut end = 0;
+    // `$i-1` is a difference, `Get-Item` and `-Path` are words.
+    let may_join = rest.starts_with(|c| !style.sigils.contains(c) || style.joiners.contains(c));
     let mut chars = rest.char_indices().peekable();
     while let Some((at, c)) = chars.next() {
-        let joins = style.joiners.contains(c)
+        let joins = may_join
+            && style.joiners.contains(c)
             && chars.peek().is_some_and(|(_, next)| next.is_alphanumeric() || *next == '_');
         if at > 0 && !(c == '_' || c.is_alphanumeric() || joins) {
             break;
@@ -229,6 +248,7 @@ pub fn hints(text: &str, lexemes: &[Lexeme], style: &LexStyle) -> Vec<Hint> {
     let mut open: Vec<(usize, char)> = Vec::new();
     let mut quote: Option<&str> = None;
     let mut comment = false;
+    let mut block = false;
     for (idx, lexeme) in lexemes.iter().enumerate() {
         let raw = &text[lexeme.span.clone()];
         if lexeme.kind == Kind::Newline && lexeme.span.start > 0 {
@@ -237,13 +257,23 @@ pub fn hints(text: &str, lexemes: &[Lexeme], style: &LexStyle) -> Vec<Hint> {
                 quote = None;
             }
         }
+        if let Some((open, close)) = style.block_comment
+            && quote.is_none()
+            && (block || raw == open && !comment)
+        {
+            block = raw != close;
+            hints[idx].zone = Zone::Comment;
+            continue;
+        }
         if comment {
             hints[idx].zone = Zone::Comment;
             continue;
         }
         if let Some(open_quote) = quote {
             hints[idx].zone = Zone::Text;
-            if raw == open_quote {
+            let is_here = open_quote.starts_with('@');
+            if if is_here { raw.strip_suffix('@') == open_quote.strip_prefix('@') } else { raw == open_quote }
+            {
                 quote = None;
             } else if open_quote.chars().count() == 1
                 && lexeme.kind == Kind::Quote
@@ -311,7 +341,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::lang::{Language, python::Python};
+    use crate::lang::{Language, powershell::PowerShell, python::Python};
 
     #[track_caller]
     fn check(text: &str, expected: &[&str]) {
@@ -339,6 +369,23 @@ mod tests {
     fn line_ends_carry_indentation_but_not_before_blank_lines() {
         check("a\r\n    b", &["a", "\n    ", "b"]);
         check("a\n    \nb", &["a", "\n", "\n", "b"]);
+    }
+
+    #[test]
+    fn powershell_has_strings_and_comments_of_many_lines() {
+        let text = "<# it's\n#> $i-1\n$a = @'\nit's '@\n'@ + Get-Item -Path b # c";
+        let style = PowerShell.style();
+        let lexemes = lex(text, style);
+        let zone = |zone: Zone| {
+            let hints = hints(text, &lexemes, style);
+            let inside = (0..lexemes.len()).filter(|idx| hints[*idx].zone == zone);
+            let words =
+                inside.map(|idx| text[lexemes[idx].span.clone()].trim()).filter(|raw| !raw.is_empty());
+            words.collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(zone(Zone::Code), "$i - 1 $a = + Get-Item -Path b");
+        assert_eq!(zone(Zone::Text), "@' it ' s ' @ '@");
+        assert_eq!(zone(Zone::Comment), "<# it ' s #> # c");
     }
 
     #[test]

@@ -5,13 +5,16 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-/// The section `[files]` of a `model.toml`: files beside it and their SHA-256, in hex.
+/// The sections `[files]` of a `model.toml`, files beside it and their SHA-256 in hex, and `[results]`.
 ///
 /// The run folder of a training has none yet, and nothing is checked there.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Manifest {
     #[serde(default)]
     files: BTreeMap<String, String>,
+    /// What the model came to, by the rows that it was measured on.
+    #[serde(default)]
+    results: BTreeMap<String, String>,
 }
 
 /// A file of a pack that another model was meant to have.
@@ -31,6 +34,11 @@ pub struct WrongFile {
 impl Manifest {
     pub fn of_model(model_toml: &str) -> Result<Self, toml::de::Error> {
         toml::from_str(model_toml)
+    }
+
+    /// Names of benchmark rows, and what was measured on them.
+    pub fn results(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.results.iter().map(|(rows, text)| (rows.as_str(), text.as_str()))
     }
 
     /// The files to check, relative to the folder of the pack.

@@ -17,6 +17,7 @@ mod explain;
 mod fix;
 mod hook;
 mod install;
+mod languages;
 mod page;
 mod progress;
 mod repair;
@@ -91,6 +92,8 @@ enum Command {
     Uninstall,
     /// Say what was found: settings, engine, models
     Doctor,
+    /// List the language packs: what they recognise, who judges, how good the model is
+    Languages(languages::LanguagesArgs),
     /// Print the settings in force
     Config(doctor::ConfigArgs),
     /// Print completions for a shell
@@ -181,6 +184,7 @@ fn run(cli: Cli) -> Result<ExitStatus> {
         Command::Install => install::install(),
         Command::Uninstall => install::uninstall(),
         Command::Doctor => doctor::doctor(&mut Session::new(global)?),
+        Command::Languages(args) => languages::languages(&args, &Session::new(global)?),
         Command::Config(args) => doctor::config(&args, global),
         Command::Completions { shell } => completions(shell),
     }

@@ -423,6 +423,11 @@ impl Site<'_> {
             }
             Damage::Sigil => {
                 let at = self.pick(|s, i| s.is_code(i) && s.kind(i) == Kind::Word && !s.is_keyword(i))?;
+                let sigils = self.state.style().sigils;
+                let bare = self.raw(at).trim_start_matches(|c| sigils.contains(c)).to_owned();
+                if bare.len() < self.raw(at).len() && self.rng.random_bool(0.6) {
+                    return Some(vec![Event::Substitute { at, text: bare }]);
+                }
                 let sigil = self.profile.sigils.choose(self.rng)?.clone();
                 if self.rng.random_bool(0.5) {
                     return Some(vec![Event::Insert { at, text: sigil }]);
@@ -551,7 +556,8 @@ impl Site<'_> {
     }
 
     fn opens_comment(&self, idx: usize) -> bool {
-        self.hints[idx].zone == Zone::Comment && self.raw(idx).starts_with('#')
+        let opens_block = self.state.style().block_comment.is_some_and(|(open, _)| self.raw(idx) == open);
+        self.hints[idx].zone == Zone::Comment && (self.raw(idx).starts_with('#') || opens_block)
     }
 
     /// The blanks before the line that the line end `idx` opens.
@@ -684,7 +690,7 @@ impl Site<'_> {
         let end = self.closing_quote(at)?;
         let quote = self.state.raw(at).to_owned();
         let inner: Vec<usize> = (at + 1..end).collect();
-        let escaped = format!("\\{quote}");
+        let escaped = format!("{}{quote}", self.state.style().escape.unwrap_or('\\'));
         let other = if quote == "'" { "\"" } else { "'" };
         let marks: Vec<usize> =
             inner.iter().copied().filter(|i| self.raw(*i) == escaped || self.raw(*i) == other).collect();
@@ -1055,10 +1061,11 @@ mod tests {
     use rand::SeedableRng;
 
     use super::*;
-    use crate::lang::{Language, excel::Excel, python::Python};
+    use crate::lang::{LANGUAGES, Language, excel::Excel, powershell::PowerShell, python::Python};
 
     fn profile(language: &dyn Language) -> Profile {
         let text = match language.name() {
+            "powershell" => include_str!("../../models/powershell/noise.toml"),
             "excel" => include_str!("../../models/excel/noise.toml"),
             _ => include_str!("../../models/python/noise.toml"),
         };
@@ -1122,11 +1129,23 @@ mod tests {
         check(Damage::ConfuseMark, "=A1<=2", "=A1< =2");
     }
 
+    #[test]
+    fn damage_looks_like_what_people_do_to_scripts() {
+        let check = |damage, before: &str, after: &str| check_in(&PowerShell, damage, before, after);
+        check(Damage::DropBracket, "if ($a) {\n    b\n}\n", "if ($a) {\n    b\n");
+        check(Damage::Sigil, "$a = $false", "$a = false");
+        check(Damage::NestQuote, "\"a `\"b`\" c\"", "\"a \"b\" c\"");
+        check(Damage::ConfuseWord, "if ($a -eq 1) {}", "if ($a eq 1) {}");
+        check(Damage::ConfuseMark, "& \"C:\\a b.exe\" -c", "\"C:\\a b.exe\" -c");
+        check(Damage::JoinLines, "$a = 1\n$b = 2\n", "$a = 1 $b = 2\n");
+        check(Damage::Uncomment, "<# a\nb #>\n", "a\nb #>\n");
+    }
+
     proptest! {
         #[test]
         fn any_text_survives_damage(text in "[a-zA-C0-9 \\t\\r\\n'\"()\\[\\]{}:,$!=+#\\\\é“]{0,60}", seed: u64) {
-            for language in [&Python as &dyn Language, &Excel] {
-                let profile = profile(language);
+            for language in LANGUAGES {
+                let profile = profile(*language);
                 let rng = &mut ChaCha8Rng::seed_from_u64(seed);
                 let mut state = State::new(text.clone(), language.style());
                 for _ in 0..20 {

@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::lexeme::LexStyle;
 
 pub mod excel;
+pub mod powershell;
 pub mod python;
 
 /// A place where the judge of a language stumbled.
@@ -34,8 +35,25 @@ pub trait Language: Sync {
     /// The name in requests, reports and folders, such as `python`.
     fn name(&self) -> &'static str;
 
+    /// Extensions of its files, without the dot.
+    fn extensions(&self) -> &'static [&'static str];
+
+    /// Who judges, in a few words.
+    fn judge(&self) -> &'static str;
+
+    /// Whether the first line of a file without an extension names an interpreter of the language.
+    fn runs(&self, _first_line: &str) -> bool {
+        false
+    }
+
     /// Whether a file is of this language, by its path and its first bytes.
-    fn recognises(&self, path: &Path, head: &[u8]) -> bool;
+    fn recognises(&self, path: &Path, head: &[u8]) -> bool {
+        if let Some(extension) = path.extension() {
+            return self.extensions().iter().any(|known| extension.eq_ignore_ascii_case(known));
+        }
+        let first_line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        first_line.starts_with(b"#!") && self.runs(&String::from_utf8_lossy(first_line))
+    }
 
     /// Where `text` breaks the rules of the language, in order; empty when it is fine.
     fn faults(&self, text: &str, dialect: Dialect) -> Vec<Fault>;
@@ -77,7 +95,7 @@ pub trait Language: Sync {
 pub const STACK: usize = 256 * 1024 * 1024;
 
 /// All packs, in the order in which they are asked to recognise a file.
-pub static LANGUAGES: &[&dyn Language] = &[&python::Python, &excel::Excel];
+pub static LANGUAGES: &[&dyn Language] = &[&python::Python, &powershell::PowerShell, &excel::Excel];
 
 /// The language of that name.
 pub fn by_name(name: &str) -> Option<&'static dyn Language> {

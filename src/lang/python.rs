@@ -1,7 +1,6 @@
 //! Python: ruff's parser is the judge.
 
 use std::ops::Range;
-use std::path::Path;
 
 use ruff_python_ast::token::TokenKind;
 use ruff_python_ast::{Mod, PythonVersion};
@@ -31,6 +30,8 @@ static STYLE: LexStyle = LexStyle {
     comment: Some('#'),
     airy: true,
     cells: false,
+    here_strings: false,
+    block_comment: None,
 };
 
 impl Language for Python {
@@ -38,15 +39,16 @@ impl Language for Python {
         "python"
     }
 
-    fn recognises(&self, path: &Path, head: &[u8]) -> bool {
-        match path.extension().and_then(|extension| extension.to_str()) {
-            Some("py" | "pyi" | "pyw") => true,
-            Some(_) => false,
-            None => {
-                let first_line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
-                first_line.starts_with(b"#!") && String::from_utf8_lossy(first_line).contains("python")
-            }
-        }
+    fn extensions(&self) -> &'static [&'static str] {
+        &["py", "pyi", "pyw"]
+    }
+
+    fn judge(&self) -> &'static str {
+        "ruff's parser"
+    }
+
+    fn runs(&self, first_line: &str) -> bool {
+        first_line.contains("python")
     }
 
     fn faults(&self, text: &str, dialect: Dialect) -> Vec<Fault> {

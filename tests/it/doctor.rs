@@ -17,6 +17,7 @@ fn what_was_found_is_listed() {
     engine version  0.0.0
     device          cpu
     python          ready
+    powershell      no weights
     excel           ready
     --- exit 0
     ");
@@ -118,4 +119,31 @@ fn every_shell_gets_completions() {
         let answer = Sandbox::new(&[]).run(&["completions", shell]);
         assert!(answer.code == Some(0) && answer.stdout.contains("lastmile"), "{shell}");
     }
+}
+
+#[test]
+fn language_packs_are_listed() {
+    let sandbox = Sandbox::new(&[]);
+    let model = "[results]\nsome_rows = \"exact@1 50.0 %\"\n";
+    std::fs::write(sandbox.model(), model).expect("it is there");
+    assert_snapshot!(sandbox.run(&["languages"]), @"
+    --- stdout
+    python      .py .pyi .pyw
+                judge: ruff's parser
+                some_rows: exact@1 50.0 %
+    powershell  .ps1 .psm1 .psd1
+                judge: a reader of our own, after PowerShell's own parser
+                model: none; faults are found and not repaired
+    excel       .xlsx .xlsm .formula .formulas
+                judge: a reader of our own, with the arguments of 535 functions
+                model: none; faults are found and not repaired
+    --- exit 0
+    ");
+    assert_snapshot!(sandbox.run(&["languages", "--json"]), @r#"
+    --- stdout
+    {"extensions":["py","pyi","pyw"],"judge":"ruff's parser","model":true,"name":"python","results":{"some_rows":"exact@1 50.0 %"}}
+    {"extensions":["ps1","psm1","psd1"],"judge":"a reader of our own, after PowerShell's own parser","model":false,"name":"powershell","results":{}}
+    {"extensions":["xlsx","xlsm","formula","formulas"],"judge":"a reader of our own, with the arguments of 535 functions","model":false,"name":"excel","results":{}}
+    --- exit 0
+    "#);
 }
