@@ -7,6 +7,7 @@ use insta::assert_snapshot;
 use zip::write::SimpleFileOptions;
 use zip::{ZipArchive, ZipWriter};
 
+use crate::repo::TestRepo;
 use crate::support::Sandbox;
 
 const MAIN: &str = "http://schemas.openxmlformats.org/spreadsheetml/2006/main";
@@ -165,4 +166,69 @@ fn what_is_no_workbook_is_left_alone() {
     for (name, bytes) in files {
         assert_eq!(sandbox.read(name), bytes);
     }
+}
+
+#[test]
+fn the_hook_shows_the_repair_of_a_staged_workbook_and_writes_nothing() {
+    let repo = TestRepo::with_writing_hook();
+    let book = workbook(&["SUM(A1:A9", "1+1"]);
+    repo.stage("book.xlsx", &book);
+    let before = repo.git_state();
+    let said = repo.run(repo.command("git").args(["commit", "--quiet", "-m", "change"]));
+    assert_eq!(said.code, Some(1), "{said:?}");
+    for words in ["`book.xlsx:My Sheet!B1` does not parse", "lastmile fix --write book.xlsx"] {
+        assert!(format!("{}{}", said.stdout, said.stderr).contains(words), "{said:?}");
+    }
+    assert_eq!(std::fs::read(repo.root.join("book.xlsx")).expect("it is there"), book);
+    assert_eq!(repo.git_state(), before);
+    repo.stage("book.xlsx", workbook(&["SUM(A1:A9)"]));
+    repo.git(["commit", "--quiet", "-m", "change"]);
+}
+
+#[test]
+fn what_works_on_one_text_says_that_a_workbook_holds_many() {
+    let sandbox = Sandbox::new(&[("book.xlsx", &workbook(&["SUM(A1"]))]);
+    assert_snapshot!(sandbox.run(&["explain", "book.xlsx"]), @"
+    --- stderr
+    error: `book.xlsx` cannot be explained: it is a workbook: `lastmile check` and `lastmile fix` read those from the disk
+    --- exit 2
+    ");
+    assert_snapshot!(sandbox.run(&["fix", "--diff"]), @"
+    --- stderr
+    warning: `book.xlsx` is a workbook, so that the repair of My Sheet!B1 has no diff
+    checked 1 file: 1 does not parse (1 fault), 1 with a suggestion
+    --- exit 1
+    ");
+}
+
+#[test]
+fn a_file_of_formulas_is_repaired_line_by_line() {
+    let before = b"=SUM(A1:A9)\n=ROUND(SUM(A1:A9),2\n\n=A1+(B1\n";
+    let sandbox = Sandbox::new(&[("a.formulas", before)]);
+    assert_snapshot!(sandbox.run(&["fix", "--write", "--unsafe"]), @"
+    --- stdout
+    error: `a.formulas` does not parse
+     --> a.formulas:2:20
+      |
+    2 | =ROUND(SUM(A1:A9),2
+      |                    ^ a closing bracket is missing
+    3 |
+    4 | =A1+(B1
+      |        ^ a closing bracket is missing
+    repaired: needs review (parses)
+    --- a/a.formulas
+    +++ b/a.formulas
+    @@ -1,4 +1,4 @@
+     =SUM(A1:A9)
+    -=ROUND(SUM(A1:A9),2
+    +=ROUND(SUM(A1:A9),2)
+     
+    -=A1+(B1
+    +=A1+(B1)
+
+    --- stderr
+    checked 1 file: 1 does not parse (2 faults), 1 repaired
+    --- exit 0
+    ");
+    assert_eq!(sandbox.read("a.formulas"), b"=SUM(A1:A9)\n=ROUND(SUM(A1:A9),2)\n\n=A1+(B1)\n");
 }
