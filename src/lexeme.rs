@@ -32,6 +32,16 @@ pub struct Lexeme {
     pub span: Range<usize>,
 }
 
+/// Quotes around strings of many lines, where these are not those of other strings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LongStrings {
+    None,
+    /// Three marks; a single one ends with its line.
+    Triple,
+    /// `@'` before a line end, closed by `'@` at the start of a line; so with `"`.
+    Here,
+}
+
 /// How the lexer reads one language.
 #[derive(Debug)]
 pub struct LexStyle {
@@ -42,7 +52,7 @@ pub struct LexStyle {
     /// Characters that may stand inside a word when a letter or digit follows.
     pub joiners: &'static str,
     pub quotes: &'static str,
-    pub triple_quotes: bool,
+    pub long_strings: LongStrings,
     /// Words that belong to the quote after them.
     pub quote_prefixes: &'static [&'static str],
     /// The character that takes the meaning from the next one, inside strings.
@@ -53,8 +63,6 @@ pub struct LexStyle {
     pub airy: bool,
     /// `$A$10` is a column and a row, so that one of them can be mended alone.
     pub cells: bool,
-    /// `@'` before a line end opens a string that `'@` at the start of a line closes; so with `"`.
-    pub here_strings: bool,
     /// Marks around a comment of any number of lines.
     pub block_comment: Option<(&'static str, &'static str)>,
 }
@@ -75,7 +83,8 @@ pub fn lex(text: &str, style: &LexStyle) -> Vec<Lexeme> {
             break;
         }
         let opens_line = lexemes.last().is_some_and(|last| last.kind == Kind::Newline && last.span.end == at);
-        let here = if style.here_strings { here_quote(&text[at..], opens_line) } else { None };
+        let here =
+            if style.long_strings == LongStrings::Here { here_quote(&text[at..], opens_line) } else { None };
         let (kind, len) = here.unwrap_or_else(|| next(&text[at..], style));
         lexemes.push(Lexeme { kind, start, span: at..at + len });
         at += len;
@@ -112,7 +121,8 @@ fn next(rest: &str, style: &LexStyle) -> (Kind, usize) {
         return (Kind::Newline, blanks(rest, end));
     }
     if style.quotes.contains(first) {
-        let triple = style.triple_quotes && second == Some(first) && chars.next() == Some(first);
+        let triple =
+            style.long_strings == LongStrings::Triple && second == Some(first) && chars.next() == Some(first);
         return (Kind::Quote, if triple { 3 * first.len_utf8() } else { first.len_utf8() });
     }
     if style.cells {
@@ -253,7 +263,7 @@ pub fn hints(text: &str, lexemes: &[Lexeme], style: &LexStyle) -> Vec<Hint> {
         let raw = &text[lexeme.span.clone()];
         if lexeme.kind == Kind::Newline && lexeme.span.start > 0 {
             comment = false;
-            if quote.is_some_and(|q| style.triple_quotes && q.chars().count() == 1) {
+            if quote.is_some_and(|q| style.long_strings == LongStrings::Triple && q.chars().count() == 1) {
                 quote = None;
             }
         }

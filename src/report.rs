@@ -84,9 +84,13 @@ impl Broken {
         if self.cell.is_none() {
             return unified_diff(path, &self.before, after);
         }
-        let lines =
-            |mark: char, text: &str| text.lines().map(|line| format!("{mark}{line}\n")).collect::<String>();
-        lines('-', &self.before) + &lines('+', after)
+        let mut diff = String::new();
+        for (mark, text) in [('-', self.before.as_str()), ('+', after)] {
+            for line in text.lines() {
+                writeln!(diff, "{mark}{line}").expect("a string takes all");
+            }
+        }
+        diff
     }
 
     fn is_written(&self) -> bool {

@@ -140,7 +140,7 @@ fn look_at_all(
         let texts: Vec<_> =
             part.iter().map(|staged| read(repo, staged, limits.limit_kib(&staged.path))).collect();
         let judge = |text| match text {
-            Text::Bytes(path, bytes) => judge(path, bytes),
+            Text::Bytes(path, bytes) => judge(path, &bytes),
             Text::None(path, why) if args.verbose => vec![Look::LeftAlone(path, why)],
             Text::None(..) => Vec::new(),
             Text::Failed(path, why) => vec![Look::Failed(path, why)],
@@ -185,8 +185,8 @@ fn read(repo: &Repo, staged: &Staged, limit_kib: u64) -> Text {
 }
 
 /// One look for a file; of a workbook one for each formula that is at fault.
-fn judge(path: PathBuf, bytes: Vec<u8>) -> Vec<Look> {
-    let texts = match SourceFile::decode_all(path.clone(), bytes.clone()) {
+fn judge(path: PathBuf, bytes: &[u8]) -> Vec<Look> {
+    let texts = match SourceFile::decode_all(path.clone(), bytes.to_owned()) {
         Ok(texts) => texts,
         Err(Skip::UnknownLanguage) => return Vec::new(),
         Err(skip) => return vec![Look::LeftAlone(path, skip.to_string())],
@@ -195,7 +195,7 @@ fn judge(path: PathBuf, bytes: Vec<u8>) -> Vec<Look> {
     for file in texts {
         let diagnosis = diagnose(&file.text, file.language);
         if !diagnosis.faults.is_empty() {
-            looks.push(Look::Faulty(Faulty { file, bytes: bytes.clone(), diagnosis }));
+            looks.push(Look::Faulty(Faulty { file, bytes: bytes.to_owned(), diagnosis }));
         }
     }
     if looks.is_empty() {

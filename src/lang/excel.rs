@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 use super::{Dialect, Fault, Language};
-use crate::lexeme::LexStyle;
+use crate::lexeme::{LexStyle, LongStrings};
 
 pub struct Excel;
 
@@ -18,13 +18,12 @@ static STYLE: LexStyle = LexStyle {
     sigils: "$",
     joiners: ".",
     quotes: "\"'",
-    triple_quotes: false,
+    long_strings: LongStrings::None,
     quote_prefixes: &[],
     escape: None,
     comment: None,
     airy: false,
     cells: true,
-    here_strings: false,
     block_comment: None,
 };
 

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use super::{Dialect, Fault, Language};
-use crate::lexeme::LexStyle;
+use crate::lexeme::{LexStyle, LongStrings};
 
 pub struct PowerShell;
 
@@ -22,13 +22,12 @@ static STYLE: LexStyle = LexStyle {
     sigils: "$@-",
     joiners: "-",
     quotes: "'\"",
-    triple_quotes: false,
+    long_strings: LongStrings::Here,
     quote_prefixes: &[],
     escape: Some('`'),
     comment: Some('#'),
     airy: true,
     cells: false,
-    here_strings: true,
     block_comment: Some(("<#", "#>")),
 };
 

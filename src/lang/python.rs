@@ -11,7 +11,7 @@ use ruff_python_parser::{
 use ruff_text_size::{Ranged, TextSize};
 
 use super::{Dialect, Fault, Language};
-use crate::lexeme::LexStyle;
+use crate::lexeme::{LexStyle, LongStrings};
 
 pub struct Python;
 
@@ -24,13 +24,12 @@ static STYLE: LexStyle = LexStyle {
     sigils: "",
     joiners: "",
     quotes: "'\"",
-    triple_quotes: true,
+    long_strings: LongStrings::Triple,
     quote_prefixes: &["r", "b", "f", "u", "R", "B", "F", "U", "rb", "br", "fr", "rf"],
     escape: Some('\\'),
     comment: Some('#'),
     airy: true,
     cells: false,
-    here_strings: false,
     block_comment: None,
 };
 

@@ -16,7 +16,7 @@ const OFFICE: &str = "http://schemas.openxmlformats.org/officeDocument/2006/rela
 
 /// A workbook of one sheet; each formula is in a row of its own.
 fn workbook(formulas: &[&str]) -> Vec<u8> {
-    let rows: String = formulas
+    let rows: Vec<String> = formulas
         .iter()
         .zip(1..)
         .map(|(formula, row)| format!("<row r=\"{row}\"><c r=\"B{row}\"><f>{formula}</f><v>7</v></c></row>"))
@@ -46,7 +46,7 @@ fn workbook(formulas: &[&str]) -> Vec<u8> {
         ),
         (
             "xl/worksheets/sheet1.xml",
-            format!("<worksheet xmlns=\"{MAIN}\"><sheetData>{rows}</sheetData></worksheet>"),
+            format!("<worksheet xmlns=\"{MAIN}\"><sheetData>{}</sheetData></worksheet>", rows.concat()),
         ),
         ("xl/vbaProject.bin", "no text at all \0\u{1}".to_owned()),
     ];
