@@ -11,7 +11,7 @@ use engine::corpus::read_lines;
 use engine::denoise::SearchLimits;
 use engine::eval::evaluate;
 use engine::serve::Server;
-use engine::train::{Paths, TrainConfig, preview, train};
+use engine::train::{Paths, TrainConfig, pairs, preview, train};
 use lastmile::{lang, lexeme, pack, protocol, state};
 use tch::Device;
 
@@ -59,7 +59,16 @@ enum Command {
         threads: i32,
     },
     /// Show what the noise profile does to good code
-    Preview(TrainArgs),
+    Preview(PreviewArgs),
+}
+
+#[derive(clap::Args)]
+struct PreviewArgs {
+    #[command(flatten)]
+    train: TrainArgs,
+    /// Write so many damaged and good texts instead, as rows for `eval` and for models/calibrate.py
+    #[arg(long, value_name = "N")]
+    pairs: Option<usize>,
 }
 
 #[derive(clap::Args)]
@@ -125,9 +134,13 @@ fn run(command: Command) -> Result<()> {
             Ok(())
         }
         Command::Preview(args) => {
-            let (config, paths) = read(&args)?;
+            let (config, paths) = read(&args.train)?;
             std::fs::create_dir_all(&paths.run)?;
-            preview(&config, &paths, 5000, &mut std::io::stdout().lock())
+            let out = &mut std::io::stdout().lock();
+            match args.pairs {
+                Some(n) => pairs(&config, &paths, n, out),
+                None => preview(&config, &paths, 5000, out),
+            }
         }
     }
 }

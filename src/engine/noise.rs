@@ -1125,14 +1125,14 @@ mod tests {
         check(Damage::Enquote, "=SUM(A1:A9)", "=SUM(\"A1\":A9)");
         check(Damage::DropArgument, "=MATCH(A1,B:B,0)", "=MATCH(A1,B:B)");
         check(Damage::SwapArguments, "=SUBTOTAL(2,A1:A9)", "=SUBTOTAL(A1:A9,2)");
-        check(Damage::Wrap, "=INDEX(A1,2)", "=INDEX((A1,2)");
+        check(Damage::Wrap, "=INDEX(A1,2)", "=INDEX((A1,2))");
         check(Damage::ConfuseMark, "=A1<=2", "=A1< =2");
     }
 
     #[test]
     fn damage_looks_like_what_people_do_to_scripts() {
         let check = |damage, before: &str, after: &str| check_in(&PowerShell, damage, before, after);
-        check(Damage::DropBracket, "if ($a) {\n    b\n}\n", "if ($a) {\n    b\n");
+        check(Damage::DropBracket, "if ($a) {\n    b\n}\n", "if ($a) {\n    b\n\n");
         check(Damage::Sigil, "$a = $false", "$a = false");
         check(Damage::NestQuote, "\"a `\"b`\" c\"", "\"a \"b\" c\"");
         check(Damage::ConfuseWord, "if ($a -eq 1) {}", "if ($a eq 1) {}");

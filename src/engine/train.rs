@@ -12,6 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use tch::{Device, Kind, Tensor};
 
 use super::corpus::{Corpus, Pair, read_lines};
@@ -471,6 +472,25 @@ impl Places {
         debug_assert_eq!(width, n_emit + copied.size()[1]);
         Tensor::cat(&[written, copied], 1)
     }
+}
+
+/// Writes damaged texts that the judge refuses, each with the good one, a JSON object a line.
+pub fn pairs(config: &TrainConfig, paths: &Paths, n: usize, out: &mut dyn Write) -> Result<()> {
+    let source = open_source(config, paths)?;
+    let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
+    let mut number = 0;
+    while number < n {
+        let Some(damaged) = source.draw_damage(&mut rng) else { continue };
+        if damaged.faults.is_empty() {
+            continue;
+        }
+        let fixed = damaged.state.apply(&damaged.events);
+        let id = format!("{}-{}-{number}", config.language, config.seed);
+        let row = json!({ "id": id, "lang": config.language, "broken": damaged.state.text, "fixed": fixed });
+        writeln!(out, "{row}")?;
+        number += 1;
+    }
+    Ok(())
 }
 
 /// Counts how often each kind of damage leads to an example, for looking at a profile.
