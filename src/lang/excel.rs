@@ -877,9 +877,11 @@ fn quoted_len(rest: &str, quote: char) -> Option<usize> {
 
 /// The length of a stretch in square brackets, where `'` takes the meaning from the next character.
 fn square_len(rest: &str) -> Option<usize> {
-    if rest.starts_with("['") {
-        // LibreOffice writes addresses of other workbooks so.
-        return rest.find("']").map(|at| at + 2);
+    // LibreOffice writes addresses of other workbooks so; else `'` takes the meaning from a character.
+    if let Some((address, after)) = rest.strip_prefix("['").and_then(|rest| rest.split_once('\''))
+        && address.contains("//")
+    {
+        return after.find(']').map(|at| "['".len() + address.len() + "'".len() + at + 1);
     }
     let mut depth = 0_usize;
     let mut chars = rest.char_indices();
@@ -975,7 +977,7 @@ mod tests {
             "=IF(A1>1,\n  B1,\r\n\tC1)\r\n\r\n=2",
             "A1+1\n=A2",
             "=A1-(-4,3)",
-            "=['file:///tmp/a.xlsx']S!A1+Été・1!A1",
+            "=['file:///tmp/a.xlsx']S!A1+['file:///tmp/a.ods'#$S.A1]+T['# of]+Été・1!A1",
             "\u{feff}=1",
             "",
             " \n",

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 
 /// The first candidate for each text.
-fn repair(texts: &[&str]) -> Vec<Option<String>> {
+fn repair(lang: &str, texts: &[&str]) -> Vec<Option<String>> {
     let mut child = Command::new(env!("CARGO_BIN_EXE_lastmile"))
         .args(["repair", "--jsonl", "--budget-ms", "20000", "--threads", "1"])
         .env("LASTMILE_ENGINE", env!("CARGO_BIN_EXE_lastmile-engine"))
@@ -17,7 +17,7 @@ fn repair(texts: &[&str]) -> Vec<Option<String>> {
         .expect("the program starts");
     let mut stdin = child.stdin.take().expect("piped");
     for (id, text) in texts.iter().enumerate() {
-        let row = json!({ "id": id.to_string(), "lang": "python", "text": text });
+        let row = json!({ "id": id.to_string(), "lang": lang, "text": text });
         writeln!(stdin, "{row}").expect("the program reads");
     }
     drop(stdin);
@@ -34,6 +34,12 @@ fn repair(texts: &[&str]) -> Vec<Option<String>> {
 
 #[test]
 fn everyday_slips_are_mended() {
+    let check = |lang, rows: &[(&str, &str)]| {
+        let broken: Vec<&str> = rows.iter().map(|(broken, _)| *broken).collect();
+        for ((broken, fixed), found) in rows.iter().zip(repair(lang, &broken)) {
+            assert_eq!(found.as_deref(), Some(*fixed), "{broken}");
+        }
+    };
     let rows = [
         ("total = sum(prices\nprint(total)\n", "total = sum(prices)\nprint(total)\n"),
         ("for row in rows\n    print(row)\n", "for row in rows:\n    print(row)\n"),
@@ -42,16 +48,21 @@ fn everyday_slips_are_mended() {
         ("if x = 3:\n    y = 4\n", "if x == 3:\n    y = 4\n"),
         ("values = [1, 2, 3\n", "values = [1, 2, 3]\n"),
     ];
-    let found = repair(&rows.map(|(broken, _)| broken));
-    for ((broken, fixed), found) in rows.iter().zip(found) {
-        assert_eq!(found.as_deref(), Some(*fixed), "{broken}");
-    }
+    check("python", &rows);
+    let rows = [
+        ("=IF(B2>100,\"high\",\"low\"", "=IF(B2>100,\"high\",\"low\")"),
+        ("=VLOOKUP(A2,Prices!A:C,3,FALSE))", "=VLOOKUP(A2,Prices!A:C,3,FALSE)"),
+        ("=SUM(C2:20)", "=SUM(C2:C20)"),
+        ("=IF(A2=>5;1;0)", "=IF(A2>=5,1,0)"),
+        ("=ROUND(D4*1.2 2)", "=ROUND(D4*1.2,2)"),
+    ];
+    check("excel", &rows);
 }
 
 #[test]
 fn good_code_gets_no_answer_and_the_same_text_the_same_answer() {
     let texts = ["x = 1\n", "def f(x:\n    return x\n", "def f(x:\n    return x\n"];
-    let found = repair(&texts);
+    let found = repair("python", &texts);
     assert_eq!(found[0], None);
     assert!(found[1].is_some());
     assert_eq!(found[1], found[2]);
