@@ -14,7 +14,7 @@ pub struct Excel;
 
 static STYLE: LexStyle = LexStyle {
     // Not all are Excel's: what people write for `>=`, `<=`, `<>`, `=` and `&` is one edit away.
-    marks: &["<>", "<=", ">=", "=>", "=<", "==", "!=", "&&", "||"],
+    marks: &["< =", "> =", "< >", "<>", "<=", ">=", "=>", "=<", "==", "!=", "&&", "||"],
     sigils: "$",
     joiners: ".",
     quotes: "\"'",
