@@ -54,7 +54,7 @@ fn everyday_slips_are_mended() {
         ("=VLOOKUP(A2,Prices!A:C,3,FALSE))", "=VLOOKUP(A2,Prices!A:C,3,FALSE)"),
         ("=SUM(C2:20)", "=SUM(C2:C20)"),
         ("=IF(A2=>5;1;0)", "=IF(A2>=5,1,0)"),
-        ("=ROUND(D4*1.2 2)", "=ROUND(D4*1.2,2)"),
+        ("=ROUND(D4*1.2 2)", "=ROUND(D4*1.2, 2)"),
     ];
     check("excel", &rows);
 }
