@@ -44,8 +44,8 @@ pub enum Skip {
     UnknownLanguage,
     #[error("it holds a NUL byte, so it is taken for binary")]
     Binary,
-    #[error("it is {kib} KiB; the limit is {limit_kib} KiB (`files.max_kib`)")]
-    TooLarge { kib: u64, limit_kib: u64 },
+    #[error("it is {kib} KiB; the limit is {} KiB (`{}`)", limit.kib, limit.setting)]
+    TooLarge { kib: u64, limit: Limit },
     #[error("byte {at} is not valid UTF-8, and no coding line names another encoding")]
     NotUtf8 { at: usize },
     #[error("it starts with the mark of UTF-16, but byte {at} is none")]
@@ -66,6 +66,23 @@ pub enum Skip {
     Changed,
     #[error("the repair holds a character that its encoding lacks")]
     Unencodable,
+}
+
+/// How large a file may be, and the setting that says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    pub kib: u64,
+    pub setting: &'static str,
+}
+
+impl Limit {
+    /// Why so many bytes are too many, if they are.
+    pub fn check(self, n_bytes: u64) -> Result<(), Skip> {
+        if n_bytes <= self.kib * 1024 {
+            return Ok(());
+        }
+        Err(Skip::TooLarge { kib: n_bytes.div_ceil(1024), limit: self })
+    }
 }
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
@@ -108,12 +125,10 @@ impl SourceFile {
         self.encoding
     }
 
-    /// The bytes of the file with `text` in place of this text; `disk` is what the file holds now.
+    /// The bytes of the file with `text` in place of this text; `disk` is what the file holds, where other
+    /// formulas of a workbook may have been repaired.
     pub fn replaced_in(&self, disk: &[u8], text: &str) -> Result<Vec<u8>, Skip> {
-        let Some(cell) = &self.cell else {
-            let is_same = *self.encode(&self.text)? == *disk;
-            return if is_same { self.encode(text).map(Cow::into_owned) } else { Err(Skip::Changed) };
-        };
+        let Some(cell) = &self.cell else { return self.encode(text).map(Cow::into_owned) };
         let workbook = Workbook::open(disk).map_err(Skip::Workbook)?;
         let formula = workbook.formulas().get(cell.number);
         if formula.is_none_or(|formula| formula.text != self.text || formula.to_string() != cell.name) {

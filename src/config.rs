@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::change::is_workbook;
+use crate::change::{Limit, is_workbook};
 
 /// `defaults.toml`, the only place where a default is written.
 pub const DEFAULTS: &str = include_str!("defaults.toml");
@@ -33,9 +33,13 @@ pub struct Files {
 }
 
 impl Files {
-    /// The most KiB that a file may have.
-    pub fn limit_kib(&self, path: &Path) -> u64 {
-        if is_workbook(path) { self.max_workbook_kib } else { self.max_kib }
+    /// How large a file may be.
+    pub fn limit(&self, path: &Path) -> Limit {
+        if is_workbook(path) {
+            Limit { kib: self.max_workbook_kib, setting: "files.max_workbook_kib" }
+        } else {
+            Limit { kib: self.max_kib, setting: "files.max_kib" }
+        }
     }
 }
 

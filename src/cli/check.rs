@@ -111,7 +111,7 @@ fn look(path: PathBuf, is_named: bool, limits: &Files, n_checked: &AtomicUsize) 
     if !is_named && !may_be_ours(&path) {
         return Vec::new();
     }
-    let bytes = match files::read(&path, limits.limit_kib(&path)) {
+    let bytes = match files::read(&path, limits.limit(&path)) {
         Ok(Ok(bytes)) => bytes,
         Ok(Err(skip)) => return vec![Finding::Skipped(path, skip)],
         Err(error) => return vec![Finding::Failed(path, error)],

@@ -11,7 +11,7 @@ use super::check::shown_path;
 use super::session::{Session, complain_of_engine, note, print};
 use super::{ExitStatus, page};
 use crate::candidate::Trace;
-use crate::change::SourceFile;
+use crate::change::{Limit, SourceFile};
 use crate::diagnose::place;
 use crate::io::files;
 use crate::patch::line_edits;
@@ -46,7 +46,7 @@ pub(super) struct Explained {
 }
 
 pub(super) fn explain(args: &ExplainArgs, session: &mut Session) -> Result<ExitStatus> {
-    let file = read(&args.file, session.config.files.limit_kib(&args.file))?;
+    let file = read(&args.file, session.config.files.limit(&args.file))?;
     let dialect = session.dialect(&file.path, file.language);
     let (ask, engine) = session.ask(file.language, dialect);
     let repair = match repair(&file.text, &Ask { trace: true, ..ask }, engine) {
@@ -69,8 +69,8 @@ pub(super) fn explain(args: &ExplainArgs, session: &mut Session) -> Result<ExitS
     Ok(if is_healthy { ExitStatus::Clean } else { ExitStatus::FaultsRemain })
 }
 
-fn read(path: &Path, max_kib: u64) -> Result<SourceFile> {
-    let file = match files::read(path, max_kib)? {
+fn read(path: &Path, limit: Limit) -> Result<SourceFile> {
+    let file = match files::read(path, limit)? {
         Ok(bytes) => SourceFile::decode(path.to_owned(), bytes),
         Err(skip) => Err(skip),
     };

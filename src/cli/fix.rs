@@ -1,5 +1,7 @@
 //! `lastmile fix`: files in, suggestions, one diff, or repaired files out; or a text in and a text out.
 
+use std::borrow::Cow;
+
 use anyhow::{Result, bail};
 use clap::Args;
 
@@ -8,7 +10,7 @@ use super::check::{CheckArgs, Finding, Telling, broken, failed, skipped, survey}
 use super::progress::Progress;
 use super::session::{Session, complain_of_engine, hint, print_bytes};
 use super::stdin::{self, Stdin};
-use crate::change::{Skip, SourceFile};
+use crate::change::{Limit, Skip, SourceFile};
 use crate::config::Format;
 use crate::diagnose::Diagnosis;
 use crate::io::files::{self, FileError};
@@ -137,13 +139,13 @@ fn written(report: &FileReport) -> Option<Vec<u8>> {
 }
 
 /// Puts a repair into its file, unless that changed since it was read.
-fn write(file: &SourceFile, text: &str, limit_kib: u64) -> Result<Result<(), Skip>, FileError> {
-    let disk = match files::read(&file.path, limit_kib)? {
-        Ok(disk) => disk,
-        Err(skip) => return Ok(Err(skip)),
+fn write(file: &SourceFile, text: &str, limit: Limit) -> Result<Result<(), Skip>, FileError> {
+    let disk = match &file.cell {
+        Some(_) => files::read(&file.path, limit)?,
+        None => file.encode(&file.text).map(Cow::into_owned),
     };
-    match file.replaced_in(&disk, text) {
-        Ok(after) => files::replace(&file.path, &disk, &after),
+    match disk.and_then(|disk| Ok((file.replaced_in(&disk, text)?, disk))) {
+        Ok((after, disk)) => files::replace(&file.path, &disk, &after),
         Err(skip) => Ok(Err(skip)),
     }
 }
@@ -191,7 +193,7 @@ impl Fixer<'_> {
         let best = Box::new(best);
         let text = &best.verified.candidate().text;
         let taken = match self.outlet {
-            Outlet::Files => write(&file, text, self.session.config.files.limit_kib(&path)),
+            Outlet::Files => write(&file, text, self.session.config.files.limit(&path)),
             _ => Ok(file.encode(text).map(|_| ())),
         };
         match taken {

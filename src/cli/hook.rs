@@ -18,7 +18,7 @@ use super::ExitStatus;
 use super::apply::{Plan, explain, plan, shell_line};
 use super::check::{Telling, broken, failed, shown_path};
 use super::session::{Session, hint, warn};
-use crate::change::{Skip, SourceFile};
+use crate::change::{Limit, Skip, SourceFile};
 use crate::config::Format;
 use crate::diagnose::{Diagnosis, diagnose};
 use crate::io::files;
@@ -65,7 +65,6 @@ changes is reported, whether the commit brought it or not.";
 /// A staged text that is at fault.
 struct Faulty {
     file: SourceFile,
-    bytes: Vec<u8>,
     diagnosis: Diagnosis,
 }
 
@@ -90,7 +89,13 @@ pub(super) fn hook(args: &HookArgs, session: &mut Session) -> Result<ExitStatus>
     };
     let looks = look_at_all(&repo, staged, args, session)?;
     forget_suggestions(&repo, &looks);
-    let n_checked = looks.iter().filter(|look| matches!(look, Look::Healthy(_) | Look::Faulty(_))).count();
+    let checked = looks.iter().filter_map(|look| match look {
+        Look::Healthy(path) => Some(path),
+        Look::Faulty(faulty) => Some(&faulty.file.path),
+        Look::LeftAlone(..) | Look::Failed(..) => None,
+    });
+    // Of a workbook there is a look for each formula at fault.
+    let n_checked = checked.collect::<BTreeSet<_>>().len();
     let is_quiet = looks.iter().all(|look| matches!(look, Look::Healthy(_) | Look::LeftAlone(..)));
     let mut run = Run {
         repo: &repo,
@@ -138,9 +143,9 @@ fn look_at_all(
     let ours = staged.into_iter().filter(|staged| may_be_ours(&staged.path) && !is_excluded(&staged.path));
     for part in ours.collect::<Vec<_>>().chunks(8 * MANY) {
         let texts: Vec<_> =
-            part.iter().map(|staged| read(repo, staged, limits.limit_kib(&staged.path))).collect();
+            part.iter().map(|staged| read(repo, staged, limits.limit(&staged.path))).collect();
         let judge = |text| match text {
-            Text::Bytes(path, bytes) => judge(path, &bytes),
+            Text::Bytes(path, bytes) => judge(path, bytes),
             Text::None(path, why) if args.verbose => vec![Look::LeftAlone(path, why)],
             Text::None(..) => Vec::new(),
             Text::Failed(path, why) => vec![Look::Failed(path, why)],
@@ -165,15 +170,14 @@ enum Text {
     Failed(PathBuf, String),
 }
 
-fn read(repo: &Repo, staged: &Staged, limit_kib: u64) -> Text {
+fn read(repo: &Repo, staged: &Staged, limit: Limit) -> Text {
     let path = staged.path.clone();
     let id = match &staged.content {
         Content::Text(id) => *id,
         Content::None(skip) => return Text::None(path, skip.to_string()),
     };
-    let n_bytes = repo.size(id) as u64;
-    if n_bytes > limit_kib * 1024 {
-        return Text::None(path, Skip::TooLarge { kib: n_bytes.div_ceil(1024), limit_kib }.to_string());
+    if let Err(skip) = limit.check(repo.size(id) as u64) {
+        return Text::None(path, skip.to_string());
     }
     match repo.read(&path, id) {
         Ok(bytes) if bytes.starts_with(b"version https://git-lfs.github.com/spec/") => {
@@ -185,8 +189,8 @@ fn read(repo: &Repo, staged: &Staged, limit_kib: u64) -> Text {
 }
 
 /// One look for a file; of a workbook one for each formula that is at fault.
-fn judge(path: PathBuf, bytes: &[u8]) -> Vec<Look> {
-    let texts = match SourceFile::decode_all(path.clone(), bytes.to_owned()) {
+fn judge(path: PathBuf, bytes: Vec<u8>) -> Vec<Look> {
+    let texts = match SourceFile::decode_all(path.clone(), bytes) {
         Ok(texts) => texts,
         Err(Skip::UnknownLanguage) => return Vec::new(),
         Err(skip) => return vec![Look::LeftAlone(path, skip.to_string())],
@@ -195,7 +199,7 @@ fn judge(path: PathBuf, bytes: &[u8]) -> Vec<Look> {
     for file in texts {
         let diagnosis = diagnose(&file.text, file.language);
         if !diagnosis.faults.is_empty() {
-            looks.push(Look::Faulty(Faulty { file, bytes: bytes.to_owned(), diagnosis }));
+            looks.push(Look::Faulty(Faulty { file, diagnosis }));
         }
     }
     if looks.is_empty() {
@@ -251,7 +255,7 @@ struct Run<'a> {
 
 impl Run<'_> {
     fn repair(&mut self, faulty: Faulty) -> Result<FileReport> {
-        let Faulty { file, bytes, diagnosis } = faulty;
+        let Faulty { file, diagnosis } = faulty;
         let Some(left) =
             Duration::from_millis(self.session.config.hook.budget_ms).checked_sub(self.started.elapsed())
         else {
@@ -281,11 +285,12 @@ impl Run<'_> {
             self.hints.books.insert(file.path.clone());
             return Ok(broken(file, diagnosis, Answer::Suggested(Box::new(best))));
         }
-        let after = match file.encode(&best.verified.candidate().text) {
-            Ok(after) => after.into_owned(),
-            Err(skip) => return Ok(broken(file, diagnosis, Answer::Nothing(skip.to_string()))),
+        let both = |after| Ok((file.encode(&file.text)?.into_owned(), file.encode(after)?.into_owned()));
+        let (before, after) = match both(&best.verified.candidate().text) {
+            Ok(both) => both,
+            Err::<_, Skip>(skip) => return Ok(broken(file, diagnosis, Answer::Nothing(skip.to_string()))),
         };
-        let change = Change { path: file.path.clone(), before: bytes, after };
+        let change = Change { path: file.path.clone(), before, after };
         // A suggestion that cannot be kept is shown all the same.
         if let Err(error) = save(self.repo, &change) {
             self.hints.unsaved = Some(format!("{error:#}"));

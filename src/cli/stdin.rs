@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use super::check::{CheckArgs, Finding, Survey};
 use super::session::Session;
 use crate::change::{Skip, SourceFile};
+use crate::config::Files;
 use crate::diagnose::diagnose;
 use crate::io::files;
 
@@ -51,7 +52,7 @@ impl Stdin {
         if files::is_excluded(&excludes, &path, false) {
             return Ok(survey);
         }
-        match self.decode(session.config.files.max_kib) {
+        match self.decode(&session.config.files) {
             Err(skip) => survey.findings.push(Finding::Skipped(path, skip)),
             Ok(mut file) => {
                 file.path = path;
@@ -65,13 +66,10 @@ impl Stdin {
         Ok(survey)
     }
 
-    fn decode(&self, limit_kib: u64) -> Result<SourceFile, Skip> {
-        let kib = self.bytes.len().div_ceil(1024) as u64;
-        if kib > limit_kib {
-            return Err(Skip::TooLarge { kib, limit_kib });
-        }
+    fn decode(&self, limits: &Files) -> Result<SourceFile, Skip> {
         // A text without a name is taken for Python.
         let name = self.path.clone().unwrap_or_else(|| "stdin.py".into());
+        limits.limit(&name).check(self.bytes.len() as u64)?;
         SourceFile::decode(name, self.bytes.clone())
     }
 }

@@ -10,7 +10,7 @@ use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use ignore::{WalkBuilder, WalkState};
 use tempfile::NamedTempFile;
 
-use crate::change::Skip;
+use crate::change::{Limit, Skip};
 
 /// Why files could not be found, read or replaced.
 #[derive(Debug, thiserror::Error)]
@@ -123,16 +123,16 @@ pub fn head(path: &Path) -> Vec<u8> {
     head
 }
 
-/// All bytes of a regular file that is not larger than `max_kib`.
-pub fn read(path: &Path, max_kib: u64) -> Result<Result<Vec<u8>, Skip>, FileError> {
+/// All bytes of a regular file that is not larger than the limit.
+pub fn read(path: &Path, limit: Limit) -> Result<Result<Vec<u8>, Skip>, FileError> {
     let fail = |error: io::Error| FileError::Read { path: path.to_owned(), reason: error.to_string() };
     // Asked before it is opened: opening a pipe would wait for its writer.
     let about = fs::metadata(path).map_err(fail)?;
     if !about.is_file() {
         return Ok(Err(Skip::NotRegular));
     }
-    if about.len() > max_kib * 1024 {
-        return Ok(Err(Skip::TooLarge { kib: about.len().div_ceil(1024), limit_kib: max_kib }));
+    if let Err(skip) = limit.check(about.len()) {
+        return Ok(Err(skip));
     }
     fs::read(path).map(Ok).map_err(fail)
 }

@@ -152,15 +152,23 @@ fn a_repair_changes_one_formula_and_nothing_else() {
 #[test]
 fn what_is_no_workbook_is_left_alone() {
     let cut = &workbook(&["1"])[..200];
-    let files: [(&str, &[u8]); 3] =
-        [("cut.xlsx", cut), ("old.xlsx", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"), ("text.xlsm", b"=1")];
+    let large = "2".repeat(3000);
+    let settings = b"[files]\nmax_workbook_kib = 2\n";
+    let files: [(&str, &[u8]); 5] = [
+        ("lastmile.toml", settings),
+        ("large.xlsx", large.as_bytes()),
+        ("cut.xlsx", cut),
+        ("old.xlsx", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"),
+        ("text.xlsm", b"=1"),
+    ];
     let sandbox = Sandbox::new(&files);
     assert_snapshot!(sandbox.run(&["fix", "--write", "--unsafe"]), @"
     --- stderr
     warning: `cut.xlsx` was left alone: damaged workbook: archive: invalid Zip archive: Could not find EOCD
+    warning: `large.xlsx` was left alone: it is 3 KiB; the limit is 2 KiB (`files.max_workbook_kib`)
     warning: `old.xlsx` was left alone: workbook in the old .xls format: save it as .xlsx
     warning: `text.xlsm` was left alone: not an Excel workbook (.xlsx or .xlsm)
-    checked 0 files: all parse, 3 skipped
+    checked 0 files: all parse, 4 skipped
     --- exit 0
     ");
     for (name, bytes) in files {
@@ -171,12 +179,14 @@ fn what_is_no_workbook_is_left_alone() {
 #[test]
 fn the_hook_shows_the_repair_of_a_staged_workbook_and_writes_nothing() {
     let repo = TestRepo::with_writing_hook();
-    let book = workbook(&["SUM(A1:A9", "1+1"]);
+    let book = workbook(&["SUM(A1:A9", "1+1", "(A1"]);
     repo.stage("book.xlsx", &book);
     let before = repo.git_state();
     let said = repo.run(repo.command("git").args(["commit", "--quiet", "-m", "change"]));
     assert_eq!(said.code, Some(1), "{said:?}");
-    for words in ["`book.xlsx:My Sheet!B1` does not parse", "lastmile fix --write book.xlsx"] {
+    for words in
+        ["`book.xlsx:My Sheet!B1` does not parse", "lastmile fix --write book.xlsx", "checked 1 file: 1 does"]
+    {
         assert!(format!("{}{}", said.stdout, said.stderr).contains(words), "{said:?}");
     }
     assert_eq!(std::fs::read(repo.root.join("book.xlsx")).expect("it is there"), book);
