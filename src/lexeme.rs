@@ -281,9 +281,11 @@ pub fn hints(text: &str, lexemes: &[Lexeme], style: &LexStyle) -> Vec<Hint> {
         }
         if let Some(open_quote) = quote {
             hints[idx].zone = Zone::Text;
-            let is_here = open_quote.starts_with('@');
-            if if is_here { raw.strip_suffix('@') == open_quote.strip_prefix('@') } else { raw == open_quote }
-            {
+            let closes = match open_quote.strip_prefix('@') {
+                Some(mark) => raw.strip_suffix('@') == Some(mark),
+                None => raw == open_quote,
+            };
+            if closes {
                 quote = None;
             } else if open_quote.chars().count() == 1
                 && lexeme.kind == Kind::Quote

@@ -417,31 +417,22 @@ fn sarif_results(uri: &str, broken: &Broken) -> Vec<Value> {
         .faults
         .iter()
         .map(|fault| {
+            let mut location = json!({ "physicalLocation": { "artifactLocation": { "uri": uri } } });
             if let Some(cell) = &broken.cell {
-                return json!({
-                    "ruleId": "does-not-parse",
-                    "ruleIndex": 0,
-                    "level": "error",
-                    "message": { "text": fault.message },
-                    "locations": [{
-                        "physicalLocation": { "artifactLocation": { "uri": uri } },
-                        "logicalLocations": [{ "fullyQualifiedName": cell }],
-                    }],
+                location["logicalLocations"] = json!([{ "fullyQualifiedName": cell }]);
+            } else {
+                let (start, end) = places(&broken.before, &fault.span);
+                location["physicalLocation"]["region"] = json!({
+                    "startLine": start.line, "startColumn": start.column,
+                    "endLine": end.line, "endColumn": end.column,
                 });
             }
-            let (start, end) = places(&broken.before, &fault.span);
             json!({
                 "ruleId": "does-not-parse",
                 "ruleIndex": 0,
                 "level": "error",
                 "message": { "text": fault.message },
-                "locations": [{ "physicalLocation": {
-                    "artifactLocation": { "uri": uri },
-                    "region": {
-                        "startLine": start.line, "startColumn": start.column,
-                        "endLine": end.line, "endColumn": end.column,
-                    },
-                }}],
+                "locations": [location],
             })
         })
         .collect();

@@ -160,8 +160,10 @@ impl Denoiser {
         let n_judged = self.limits.judged_bytes / n_bytes.max(1);
         let mut n_read = 0;
         for _ in 0..self.limits.n_batches {
-            let is_enough = n_read >= self.limits.read_lexemes && !search.goals.is_empty();
-            let batch = if is_enough { Vec::new() } else { search.next(self.limits.batch) };
+            if n_read >= self.limits.read_lexemes && !search.goals.is_empty() {
+                return;
+            }
+            let batch = search.next(self.limits.batch);
             if batch.is_empty() || Instant::now() >= deadline {
                 return;
             }

@@ -669,6 +669,10 @@ impl Site<'_> {
         places
     }
 
+    fn commas_inside(&self, open: usize, close: usize) -> Vec<usize> {
+        self.directly_inside(open, close).into_iter().filter(|at| self.raw(*at) == ",").collect()
+    }
+
     fn closing_quote(&self, at: usize) -> Option<usize> {
         // A quote mark opens a string when what stands before it is not inside one.
         let inside = at > 0 && self.hints[at - 1].zone == Zone::Text && !self.is_quote(at - 1);
@@ -709,8 +713,7 @@ impl Site<'_> {
     fn drop_marks(&mut self) -> Option<Vec<Event>> {
         let open = self.pick(|s, i| s.is_code(i) && is_open(s.raw(i)))?;
         let close = self.partner(open)?;
-        let places: Vec<usize> =
-            self.directly_inside(open, close).into_iter().filter(|at| self.raw(*at) == ",").collect();
+        let places = self.commas_inside(open, close);
         if places.is_empty() {
             return None;
         }
@@ -788,8 +791,7 @@ impl Site<'_> {
     /// What stands between the commas of the brackets that open at `open`; two at least.
     fn arguments(&self, open: usize) -> Option<Vec<std::ops::Range<usize>>> {
         let close = self.partner(open)?;
-        let commas: Vec<usize> =
-            self.directly_inside(open, close).into_iter().filter(|at| self.raw(*at) == ",").collect();
+        let commas = self.commas_inside(open, close);
         let starts = std::iter::once(open).chain(commas.iter().copied()).map(|at| at + 1);
         let ends = commas.iter().copied().chain([close]);
         (!commas.is_empty()).then(|| starts.zip(ends).map(|(start, end)| start..end).collect())
@@ -797,13 +799,12 @@ impl Site<'_> {
 
     /// Damages a column, a row, or what joins them to the rest of a reference.
     fn reference(&mut self) -> Option<Vec<Event>> {
-        let is_row = |s: &Self, i: usize| s.is_code(i) && s.kind(i) == Kind::Number;
+        let is_row = |s: &Self, i: usize| i < s.state.len() && s.is_code(i) && s.kind(i) == Kind::Number;
         let column = self.pick(|s, i| {
-            let touches =
-                |row: &usize| is_row(s, *row) && s.state.lexemes[*row].start == s.state.lexemes[i].span.end;
             s.is_code(i)
                 && s.kind(i) == Kind::Word
-                && Some(i + 1).filter(|row| *row < s.state.len()).is_some_and(|row| touches(&row))
+                && is_row(s, i + 1)
+                && s.state.lexemes[i + 1].start == s.state.lexemes[i].span.end
         })?;
         let row = column + 1;
         let number = self.raw(row).trim_start_matches('$').to_owned();

@@ -904,9 +904,16 @@ fn is_row(digits: &str) -> bool {
         && digits.parse::<u32>().is_ok_and(|row| (1..=LAST_ROW).contains(&row))
 }
 
-fn is_column(letters: &str) -> bool {
+/// The number of a column: 28 for `AB`. `None` when it is no column by its form.
+pub(crate) fn column_number(letters: &str) -> Option<u32> {
     let place = |sum: u32, letter: u8| sum * 26 + u32::from(letter.to_ascii_uppercase() - b'A') + 1;
-    (1..=3).contains(&letters.len()) && letters.bytes().fold(0, place) <= LAST_COLUMN
+    let is_column =
+        (1..=3).contains(&letters.len()) && letters.bytes().all(|byte| byte.is_ascii_alphabetic());
+    is_column.then(|| letters.bytes().fold(0, place))
+}
+
+fn is_column(letters: &str) -> bool {
+    column_number(letters).is_some_and(|number| number <= LAST_COLUMN)
 }
 
 /// What a word is; `None` when its `$` make no sense. What lies outside the sheet is a name.

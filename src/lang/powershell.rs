@@ -49,12 +49,12 @@ impl Language for PowerShell {
     }
 
     fn faults(&self, text: &str, _: Dialect) -> Vec<Fault> {
-        read(text, false).0
+        read(text, false)
     }
 
     /// PowerShell takes a stray `else { … }` for a command of that name.
     fn flaws(&self, text: &str, _: Dialect) -> Vec<Fault> {
-        read(text, true).0
+        read(text, true)
     }
 
     fn accepts(&self, _: &str, after: &str, dialect: Dialect) -> bool {
@@ -70,17 +70,9 @@ impl Language for PowerShell {
     }
 }
 
-impl PowerShell {
-    /// Whether the judge read the text to its end. It leaves unread what nests too deep or follows too
-    /// many faults, and finds no fault there.
-    #[must_use]
-    pub fn reads(text: &str) -> bool {
-        read(text, false).1
-    }
-}
-
-/// The faults of a text in order of place, and whether it was read to its end.
-fn read(text: &str, strict: bool) -> (Vec<Fault>, bool) {
+/// The faults of a text in order of place. What nests too deep or follows too many faults is left unread,
+/// and has none.
+fn read(text: &str, strict: bool) -> Vec<Fault> {
     let mut parser = Parser::new(text, 16 * text.len() + (1 << 20));
     if text.starts_with('\u{feff}') {
         parser.at = '\u{feff}'.len_utf8();
@@ -90,7 +82,7 @@ fn read(text: &str, strict: bool) -> (Vec<Fault>, bool) {
     let mut faults = parser.faults;
     faults.sort_by_key(|fault| (fault.span.start, fault.code));
     faults.dedup_by_key(|fault| (fault.span.start, fault.code));
-    (faults, !parser.gave_up)
+    faults
 }
 
 /// How deep statements and expressions may nest.
@@ -1871,27 +1863,18 @@ impl<'t> Parser<'t> {
         let mut keyword = token;
         loop {
             let word = self.word(keyword);
-            self.skip_newlines();
-            let Some(open) = self.take(Kind::LParen) else {
+            let no_paren = |parser: &mut Self| {
                 let message = format!("Missing '(' after '{word}' in if statement.");
-                return self.missing(Code::IfParen, keyword.end, message);
+                parser.missing(Code::IfParen, keyword.end, message);
             };
-            self.skip_newlines();
-            let condition = self.chain();
-            if condition.is_none() {
+            let no_condition = |parser: &mut Self, at| {
                 let message = format!("Missing condition in if statement after '{word} ('.");
-                self.missing(Code::IfCondition, open.end, message);
-            }
-            self.skip_newlines();
-            let Some(close) = self.take(Kind::RParen) else {
-                if let Some(condition) = condition {
-                    self.condition_missing_end(condition.end, word);
-                }
-                return;
+                parser.missing(Code::IfCondition, at, message);
             };
+            let Some(end) = self.condition(word, no_paren, no_condition) else { return };
             if self.block().is_none() {
                 let message = format!("Missing statement block after {word} ( condition ).");
-                return self.missing(Code::IfBlock, close.end, message);
+                return self.missing(Code::IfBlock, end, message);
             }
             let restore = self.here();
             self.skip_newlines();
@@ -2092,28 +2075,38 @@ impl<'t> Parser<'t> {
         }
     }
 
-    /// `( condition )` of a loop; the end of the `)` if it was there.
-    fn loop_condition(&mut self, keyword: Token) -> Option<usize> {
-        let word = self.word(keyword);
+    /// `( condition )` after `word`; the end of the `)` if it was there.
+    fn condition(
+        &mut self,
+        word: &str,
+        no_paren: impl FnOnce(&mut Self),
+        no_condition: impl FnOnce(&mut Self, usize),
+    ) -> Option<usize> {
         self.skip_newlines();
         let Some(open) = self.take(Kind::LParen) else {
-            self.missing_loop_paren(keyword);
+            no_paren(self);
             return None;
         };
         self.skip_newlines();
         let condition = self.chain();
         if condition.is_none() {
-            let message = format!("Missing expression after '{word}' in loop.");
-            self.missing(Code::LoopCondition, open.end, message);
+            no_condition(self, open.end);
         }
         self.skip_newlines();
-        if let Some(close) = self.take(Kind::RParen) {
-            return Some(close.end);
-        }
-        if let Some(condition) = condition {
+        let close = self.take(Kind::RParen);
+        if let (None, Some(condition)) = (close, condition) {
             self.condition_missing_end(condition.end, word);
         }
-        None
+        close.map(|close| close.end)
+    }
+
+    fn loop_condition(&mut self, keyword: Token) -> Option<usize> {
+        let word = self.word(keyword);
+        let no_condition = |parser: &mut Self, at| {
+            let message = format!("Missing expression after '{word}' in loop.");
+            parser.missing(Code::LoopCondition, at, message);
+        };
+        self.condition(word, |parser| parser.missing_loop_paren(keyword), no_condition)
     }
 
     fn while_statement(&mut self, token: Token) {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::package::Part;
 use super::xml::{Element, MAIN, Step, Walk, is_xml};
 use super::{Kind, Result, damaged};
+use crate::lang::excel::column_number;
 
 /// Elements that matter here. Each counts only where the format puts it, so that no formula lies inside another.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -218,9 +219,8 @@ impl Finder {
 fn column(cell: &str) -> Option<u32> {
     let digits = cell.find(|c: char| c.is_ascii_digit())?;
     let (letters, row) = cell.split_at(digits);
-    let well = (1..=3).contains(&digits) && letters.bytes().all(|b| b.is_ascii_alphabetic());
-    let well = well && row.len() <= 7 && row.bytes().all(|b| b.is_ascii_digit());
-    well.then(|| letters.bytes().fold(0, |sum, b| sum * 26 + u32::from(b.to_ascii_uppercase() - b'A') + 1))
+    let is_row = row.len() <= 7 && row.bytes().all(|b| b.is_ascii_digit());
+    column_number(letters).filter(|_| is_row)
 }
 
 /// Letters of a column: `AB` for 28.
