@@ -5,7 +5,8 @@ usage: pack.py RUN models/python
 
 Copies the weights, the vocabulary and the description of the network out of the folder of a run, its configuration and
 its curve beside them into run/, and writes the hashes of weights and vocabulary into model.toml, as [files]: the engine
-refuses others. A [confidence] that the pack had stays, to be fitted anew with calibrate.py; [results] go. Needs only the standard library.
+refuses others. A [confidence] that the pack had stays, to be fitted anew with calibrate.py; [results] go. Needs only
+the standard library.
 """
 
 import argparse

@@ -3,7 +3,7 @@
 
     excel.py --formulas FILE.jsonl --out DIR [--bench DIR] [--n 240000] [--seed 1]
 
-reads real formulas ({"text": "=..."} a line) and writes DIR/excel.formulas.jsonl.zst and
+reads real formulas ({"text": "=..."} a line; `excel.toml` names where they are from) and writes DIR/excel.formulas.jsonl.zst and
 DIR/excel.manifest.json. Most real formulas that can be published are test cases of spreadsheet
 programs: one call, literal arguments. What people ask about in forums is longer: conditions in
 conditions, look-ups in look-ups. So the corpus has three parts of rows:
