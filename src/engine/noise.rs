@@ -192,7 +192,9 @@ impl Site<'_> {
                 let at = self.pick(|s, i| {
                     s.is_code(i) && if closes { is_close(s.raw(i)) } else { is_open(s.raw(i)) }
                 })?;
-                Some(vec![Event::Delete { at }])
+                // A bracket on a line of its own often goes with its line.
+                let goes = self.is_line(at) && self.rng.random_bool(0.5);
+                Some((at - usize::from(goes)..=at).map(|at| Event::Delete { at }).collect())
             }
             Damage::ExtraBracket => {
                 let at = self.pick(|s, i| {
@@ -203,6 +205,11 @@ impl Site<'_> {
                 } else {
                     self.choose(&[")", ")", ")", "]", "}", "(", "[", "{"])
                 };
+                if self.is_line(at) && self.rng.random_bool(0.5) {
+                    let line = self.state.lexeme(at - 1).into_owned();
+                    let at = if self.rng.random_bool(0.5) { at - 1 } else { at + 1 };
+                    return Some([line, text].map(|text| Event::Insert { at, text }).into());
+                }
                 Some(vec![Event::Insert { at: at + usize::from(self.rng.random_bool(0.5)), text }])
             }
             Damage::SwapBracket => {
@@ -575,6 +582,11 @@ impl Site<'_> {
             && self.kind(idx) != Kind::Newline
             && self.hints[idx].zone != Zone::Comment
             && self.state.lexemes.get(idx + 1).is_none_or(|next| next.kind == Kind::Newline)
+    }
+
+    /// A bracket with a line of its own.
+    fn is_line(&self, idx: usize) -> bool {
+        is_bracket(self.raw(idx)) && idx > 1 && self.kind(idx - 1) == Kind::Newline && self.ends_line(idx)
     }
 
     fn pick(&mut self, fits: impl Fn(&Self, usize) -> bool) -> Option<usize> {
@@ -1134,6 +1146,8 @@ mod tests {
     fn damage_looks_like_what_people_do_to_scripts() {
         let check = |damage, before: &str, after: &str| check_in(&PowerShell, damage, before, after);
         check(Damage::DropBracket, "if ($a) {\n    b\n}\n", "if ($a) {\n    b\n\n");
+        check(Damage::DropBracket, "if ($a) {\n    b\n}\nc\n", "if ($a) {\n    b\nc\n");
+        check(Damage::ExtraBracket, "if ($a) {\n    b\n}\n", "if ($a) {\n    b\n}\n}\n");
         check(Damage::Sigil, "$a = $false", "$a = false");
         check(Damage::NestQuote, "\"a `\"b`\" c\"", "\"a \"b\" c\"");
         check(Damage::ConfuseWord, "if ($a -eq 1) {}", "if ($a eq 1) {}");
