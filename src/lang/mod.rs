@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::lexeme::LexStyle;
 
+mod braces;
 pub mod excel;
 pub mod powershell;
 pub mod python;

@@ -8,7 +8,9 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Range;
 
+use super::braces::Braces;
 use super::{Dialect, Fault, Language};
+use crate::diagnose::place;
 use crate::lexeme::{LexStyle, LongStrings};
 
 pub struct PowerShell;
@@ -79,9 +81,38 @@ fn read(text: &str, strict: bool) -> Vec<Fault> {
     }
     parser.strict = strict;
     parser.script_block(None);
-    let mut faults = parser.faults;
+    let mut faults = place_braces(text, parser.faults, parser.braces, &parser.torn);
     faults.sort_by_key(|fault| (fault.span.start, fault.code));
     faults.dedup_by_key(|fault| (fault.span.start, fault.code));
+    faults
+}
+
+/// Faults of braces go where the indentation says that the brace is missing or too many.
+fn place_braces(
+    text: &str,
+    mut faults: Vec<Fault>,
+    braces: Vec<(usize, bool)>,
+    torn: &[Range<usize>],
+) -> Vec<Fault> {
+    let is_closer =
+        |fault: &Fault| fault.code == Code::UnexpectedToken as u8 && &text[fault.span.clone()] == "}";
+    if !faults.iter().any(|fault| fault.code == Code::EndCurly as u8 || is_closer(fault)) {
+        return faults;
+    }
+    let braces = Braces::new(text, braces, torn);
+    for fault in &mut faults {
+        if fault.code == Code::EndCurly as u8 {
+            let (opener, at) = braces.unclosed(fault.span.end - 1);
+            let line = place(text, opener).line;
+            fault.message = format!(
+                "Missing closing '}}' in statement block or type definition: '{{' of line {line} is open."
+            );
+            fault.span = at..at;
+        } else if is_closer(fault) {
+            let at = braces.unopened(fault.span.start);
+            fault.span = at..at + 1;
+        }
+    }
     faults
 }
 
@@ -459,6 +490,10 @@ struct Parser<'t> {
     /// Keywords that only go on with a statement are no commands.
     strict: bool,
     faults: Vec<Fault>,
+    /// Each brace that was read, perhaps twice, and whether it opens a block.
+    braces: Vec<(usize, bool)>,
+    /// Strings and comments of several lines.
+    torn: Vec<Range<usize>>,
     depth: usize,
     /// Bytes that may yet be read, so that reading again stays cheap.
     budget: usize,
@@ -481,6 +516,8 @@ impl<'t> Parser<'t> {
             in_configuration: false,
             strict: false,
             faults: Vec::new(),
+            braces: Vec::new(),
+            torn: Vec::new(),
             depth: 0,
             budget,
             gave_up: false,
@@ -573,6 +610,7 @@ impl<'t> Parser<'t> {
     fn block_comment(&mut self, start: usize) {
         if let Some(length) = self.text[self.at..].find("#>") {
             self.at += length + 2;
+            self.torn.push(start..self.at);
         } else {
             self.at = self.text.len();
             let message = "The terminator '#>' is missing from the multiline comment.";
@@ -1003,9 +1041,18 @@ impl<'t> Parser<'t> {
                     Some(left) => self.budget = left,
                     None => self.give_up(),
                 }
+                if kind != Kind::NewLine && self.text.as_bytes()[start..self.at].contains(&b'\n') {
+                    self.torn.push(start..self.at);
+                }
                 return Token { kind, start, end: self.at };
             }
         }
+    }
+
+    /// A brace that ends here.
+    fn brace(&mut self, kind: Kind) -> Kind {
+        self.braces.push((self.at - 1, kind != Kind::RCurly));
+        kind
     }
 
     #[expect(clippy::too_many_lines, reason = "one arm for each first character")]
@@ -1043,7 +1090,7 @@ impl<'t> Parser<'t> {
                 self.escaped();
                 self.generic()
             }
-            '@' if self.eat('{') => Kind::AtCurly,
+            '@' if self.eat('{') => self.brace(Kind::AtCurly),
             '@' if self.eat('(') => Kind::AtParen,
             '@' if is_single_quote(next) => {
                 self.next_char();
@@ -1062,8 +1109,8 @@ impl<'t> Parser<'t> {
             '$' => self.variable(start, false, false),
             '(' => Kind::LParen,
             ')' => Kind::RParen,
-            '{' => Kind::LCurly,
-            '}' => Kind::RCurly,
+            '{' => self.brace(Kind::LCurly),
+            '}' => self.brace(Kind::RCurly),
             '[' => self.mark(Kind::LBracket),
             ']' => Kind::RBracket,
             ';' => Kind::Semi,
@@ -3544,6 +3591,20 @@ mod tests {
         let text = "if ($a { }\n$b = \nwhile { }\n$c[1";
         let faults = PowerShell.faults(text, Dialect::default());
         assert!(faults.len() > 2 && faults.is_sorted_by_key(|fault| fault.span.start), "{faults:?}");
+    }
+
+    #[test]
+    fn faults_of_braces_are_where_the_indentation_says() {
+        for (text, line, column) in [
+            ("function f {\n    if ($a) {\n        b\n    c\n}\n", 4, 5),
+            ("function f {\n    if ($a) {\n        b\n    }\n    }\n    c\n}\n", 5, 5),
+            ("function f {\n    $s = @'\n{\n'@\n    <#\n{ #>\n    if ($a) {\n        b\n\n    c\n}\n", 10, 5),
+            ("$h = @{\n    a = 1\nf {\n    b\n}\n", 3, 1),
+        ] {
+            let faults = PowerShell.faults(text, Dialect::default());
+            let place = place(text, faults[0].span.start);
+            assert_eq!((place.line, place.column), (line, column), "{text}{faults:?}");
+        }
     }
 
     #[test]
