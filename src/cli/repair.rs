@@ -42,8 +42,8 @@ const EXAMPLES: &str = r#"Examples:
   echo '{"id": "1", "lang": "python", "text": "print(1"}' | lastmile repair --jsonl
   {"id":"1","candidates":[{"text":"print(1)","score":-0.07,"confidence":0.99}],"ms":295.8}
 
-Candidates come best first and all parse; a text that is fine has none. A line that cannot be read gets
-an answer with "error". A row may name its language version: {"target": "3.9"}."#;
+Candidates come best first and all parse; a text that is fine has none, and one that could not be repaired
+has a "reason". A line that cannot be read gets an answer with "error". A row may name its language version: {"target": "3.9"}."#;
 
 /// The longest line that is read.
 const MAX_LINE: u64 = 64 * 1024 * 1024;
@@ -61,6 +61,9 @@ struct Answer {
     id: Value,
     candidates: Vec<Candidate>,
     ms: f64,
+    /// Why there is no candidate, when the text is broken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
 }
@@ -143,6 +146,7 @@ fn answer(
         Ok(repair) => Answer {
             id: row.id,
             candidates: repair.suggestions.iter().map(|ranked| candidate(ranked, &ask, args)).collect(),
+            reason: repair.reason,
             ..Answer::default()
         },
         Err(error) => {

@@ -26,6 +26,7 @@ fn every_row_is_answered_in_its_order() {
 not json
 {"id":"d","lang":"python","text":""}
 {"id":"e","lang":"python","text":"print 'x'"}
+{"id":"f","lang":"python","text":"x = = 1"}
 "#;
     assert_snapshot!(repair(input, &[]), @r#"
     {"id":"a","candidates":[{"text":"print((1))\n","score":2.5,"confidence":0.9525741268224334}]}
@@ -35,6 +36,7 @@ not json
     {"id":null,"candidates":[],"error":"not a row: expected ident at line 1 column 2"}
     {"id":"d","candidates":[]}
     {"id":"e","candidates":[{"text":"print('x')","score":2.5,"confidence":0.9525741268224334}]}
+    {"id":"f","candidates":[],"reason":"the engine found nothing that parses"}
     --- exit Some(0)
     "#);
 }
