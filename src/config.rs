@@ -17,6 +17,7 @@ pub const FILE_NAME: &str = "lastmile.toml";
 pub struct Config {
     pub files: Files,
     pub python: Python,
+    pub powershell: PowerShell,
     pub repair: Repair,
     pub engine: Engine,
     pub output: Output,
@@ -48,6 +49,15 @@ impl Files {
 #[serde(deny_unknown_fields)]
 pub struct Python {
     pub target: PythonTarget,
+}
+
+/// What holds for PowerShell files.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PowerShell {
+    pub pwsh: PathBuf,
+    pub start_ms: u64,
+    pub answer_ms: u64,
 }
 
 /// How repairs are looked for.

@@ -4,7 +4,7 @@ use crate::candidate::{Choice, Trace, combine};
 use crate::diagnose::{Diagnosis, diagnose, place};
 use crate::lang::{Dialect, Fault, Language};
 use crate::patch::Edit;
-use crate::ports::{Denoiser, EngineError};
+use crate::ports::{Denoiser, EngineError, Judge};
 use crate::protocol::Request;
 use crate::rank::{Calibration, Ranked, rank};
 use crate::verify::verify;
@@ -12,8 +12,10 @@ use crate::window::{Lines, Window};
 
 /// What is asked of the engine for each text.
 #[derive(Clone)]
-pub struct Ask {
+pub struct Ask<'j> {
     pub language: &'static dyn Language,
+    /// Has the last word on what is broken and what is repaired.
+    pub judge: Option<&'j dyn Judge>,
     pub dialect: Dialect,
     /// How many repairs are wanted.
     pub k: usize,
@@ -41,9 +43,13 @@ pub struct Repair {
 }
 
 /// Repairs one window after the other until `text` parses, then combines what was found.
-pub fn repair(text: &str, ask: &Ask, denoiser: &mut dyn Denoiser) -> Result<Repair, EngineError> {
+pub fn repair(text: &str, ask: &Ask<'_>, denoiser: &mut dyn Denoiser) -> Result<Repair, EngineError> {
     let diagnosis = diagnose(text, ask.language);
     let mut repair = Repair { diagnosis, ..Repair::default() };
+    let opinion = |text: &str| ask.judge.and_then(|judge| judge.accepts(text));
+    if !repair.diagnosis.faults.is_empty() && opinion(text) == Some(true) {
+        repair.diagnosis.faults.clear();
+    }
     if repair.diagnosis.faults.is_empty() {
         return Ok(repair);
     }
@@ -57,6 +63,7 @@ pub fn repair(text: &str, ask: &Ask, denoiser: &mut dyn Denoiser) -> Result<Repa
     let verified: Vec<_> = combine(text, &windows, ask.k)
         .into_iter()
         .filter_map(|candidate| verify(text, candidate, ask.language, ask.dialect))
+        .filter(|verified| opinion(&verified.candidate().text) != Some(false))
         .take(ask.k)
         .collect();
     if verified.is_empty() {
@@ -79,7 +86,7 @@ pub fn repair(text: &str, ask: &Ask, denoiser: &mut dyn Denoiser) -> Result<Repa
 /// Goes on with the best choice of each window, and back to its next one where that leads nowhere.
 fn repair_windows(
     text: &str,
-    ask: &Ask,
+    ask: &Ask<'_>,
     denoiser: &mut dyn Denoiser,
 ) -> Result<Found<Vec<Vec<Choice>>>, EngineError> {
     let mut current = text.to_owned();
@@ -135,7 +142,7 @@ type Found<T> = Result<T, String>;
 fn repair_fault(
     text: &str,
     faults: &[Fault],
-    ask: &Ask,
+    ask: &Ask<'_>,
     denoiser: &mut dyn Denoiser,
 ) -> Result<Found<Vec<Choice>>, EngineError> {
     if let Some(unit) = ask.language.unit(text, faults[0].span.start) {
@@ -171,7 +178,7 @@ fn propose(
     text: &str,
     faults: &[Fault],
     window: &Window,
-    ask: &Ask,
+    ask: &Ask<'_>,
     denoiser: &mut dyn Denoiser,
 ) -> Result<(Vec<Choice>, Option<String>), EngineError> {
     let (span, region) = (&window.span, &window.region);
@@ -211,7 +218,7 @@ fn propose(
 
 /// Whether a choice leaves no fault, or only faults beyond its window and beyond the first there was,
 /// and no more than there were.
-fn brings_further(text: &str, faults: &[Fault], window: &Window, choice: &Choice, ask: &Ask) -> bool {
+fn brings_further(text: &str, faults: &[Fault], window: &Window, choice: &Choice, ask: &Ask<'_>) -> bool {
     let Some(after) = choice.edit.apply(text) else { return false };
     let left = ask.language.flaws(&after, ask.dialect);
     // Both as places in the text before, where what follows the window has not moved.
@@ -242,9 +249,10 @@ mod tests {
         }
     }
 
-    fn ask() -> Ask {
+    fn ask() -> Ask<'static> {
         Ask {
             language: &Python,
+            judge: None,
             dialect: Dialect::default(),
             k: 5,
             budget_ms: 0,
@@ -291,6 +299,25 @@ mod tests {
         let silent = told(0.3);
         assert!(silent.suggestions.is_empty());
         assert!(silent.reason.is_some_and(|reason| reason.contains("27 % sure")));
+    }
+
+    #[test]
+    fn another_judge_has_the_last_word() {
+        struct Picky(&'static str);
+        impl Judge for Picky {
+            fn accepts(&self, text: &str) -> Option<bool> {
+                (!text.contains('g')).then_some(text.contains(self.0))
+            }
+        }
+        let told = |judge: &'static str, text: &str| {
+            let mut denoiser = Replacing(&[("(", "()"), ("(", ""), ("f(", "g()")]);
+            let repair = repair(text, &Ask { judge: Some(&Picky(judge)), ..ask() }, &mut denoiser)
+                .expect("the script has no errors");
+            let texts = repair.suggestions.into_iter().map(|ranked| ranked.verified.candidate().text.clone());
+            (repair.diagnosis.faults.len(), texts.collect::<Vec<_>>())
+        };
+        assert_eq!(told("(", "f(\n"), (0, vec![]));
+        assert_eq!(told("()", "f(\n"), (1, vec!["f()\n".to_owned(), "g()\n".to_owned()]));
     }
 
     #[test]

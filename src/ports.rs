@@ -11,6 +11,12 @@ pub trait Denoiser {
     fn repair(&mut self, request: &Request) -> Result<Response, EngineError>;
 }
 
+/// Another judge of a language, such as its own parser where that is installed.
+pub trait Judge {
+    /// Whether it finds no fault in a whole text; `None` when it has no opinion.
+    fn accepts(&self, text: &str) -> Option<bool>;
+}
+
 /// Why there was no answer. Never a reason to change or to block anything.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {

@@ -73,9 +73,15 @@ pub(super) fn check(args: &CheckArgs, session: &Session) -> Result<ExitStatus> {
 
 /// Looks at the text from stdin or, in parallel, at every file below `paths`.
 pub(super) fn survey(paths: &[PathBuf], stdin: Option<&Stdin>, session: &Session) -> Result<Survey> {
-    if let Some(stdin) = stdin {
-        return stdin.survey(session);
-    }
+    let mut survey = match stdin {
+        Some(stdin) => stdin.survey(session)?,
+        None => survey_files(paths, session)?,
+    };
+    survey.findings.retain(|finding| !matches!(finding, Finding::Broken(file, _) if session.is_fine(file)));
+    Ok(survey)
+}
+
+fn survey_files(paths: &[PathBuf], session: &Session) -> Result<Survey> {
     let roots = if paths.is_empty() { &[PathBuf::from(".")] } else { paths };
     let excludes = files::excludes(&session.root(), &session.config.files.exclude)?;
     let limits = &session.config.files;

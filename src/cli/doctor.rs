@@ -10,6 +10,7 @@ use super::{ExitStatus, Global};
 use crate::config::DEFAULTS;
 use crate::io::engine::{find_models, find_program};
 use crate::io::files;
+use crate::io::pwsh::find_pwsh;
 use crate::lang::LANGUAGES;
 use crate::pack::Manifest;
 
@@ -40,6 +41,7 @@ pub(super) fn doctor(session: &mut Session) -> Result<ExitStatus> {
         ("settings", session.config_path.clone().map_or_else(|| "defaults".to_owned(), shown)),
         ("engine", find_program(settings.program.as_deref()).map_or_else(|_| none(), shown)),
         ("models", find_models(settings.models.as_deref()).map_or_else(|_| none(), shown)),
+        ("pwsh", find_pwsh(&session.config.powershell.pwsh).map_or_else(none, shown)),
     ];
     let greeting = session.engine.greeting();
     if let Ok(greeting) = &greeting {

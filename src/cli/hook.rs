@@ -154,7 +154,10 @@ fn look_at_all(
             0..MANY => texts.into_iter().map(judge).collect(),
             _ => texts.into_par_iter().map(judge).collect(),
         };
-        looks.extend(judged.into_iter().flatten().map(|look| without_disguise(repo, look)));
+        looks.extend(judged.into_iter().flatten().map(|look| match without_disguise(repo, look) {
+            Look::Faulty(Faulty { file, .. }) if session.is_fine(&file) => Look::Healthy(file.path),
+            look => look,
+        }));
     }
     Ok(looks)
 }

@@ -11,12 +11,14 @@ use anyhow::{Context, Result, bail};
 
 use super::Global;
 use super::progress::{aside, wipe};
+use crate::change::SourceFile;
 use crate::config::{Config, FILE_NAME, PythonTarget, python_target};
 use crate::io::engine::{Engine, EngineSettings, find_models};
 use crate::io::files;
+use crate::io::pwsh::{Limits, Pwsh, find_pwsh};
 use crate::lang::{Dialect, Language};
 use crate::pipeline::Ask;
-use crate::ports::EngineError;
+use crate::ports::{EngineError, Judge};
 use crate::rank::Calibration;
 
 /// One run of the program.
@@ -25,6 +27,7 @@ pub(super) struct Session {
     /// The settings file, when there is one.
     pub(super) config_path: Option<PathBuf>,
     pub(super) engine: Engine,
+    pwsh: Option<Pwsh>,
     calibrations: HashMap<&'static str, Option<Calibration>>,
     targets: HashMap<PathBuf, Option<(u8, u8)>>,
 }
@@ -33,7 +36,13 @@ impl Session {
     pub(super) fn new(global: &Global) -> Result<Self> {
         let (config, config_path) = load_config(global)?;
         let engine = Engine::new(engine_settings(&config));
-        Ok(Self { config, config_path, engine, calibrations: HashMap::new(), targets: HashMap::new() })
+        let limits = Limits {
+            start: Duration::from_millis(config.powershell.start_ms),
+            answer: Duration::from_millis(config.powershell.answer_ms),
+        };
+        let pwsh = find_pwsh(&config.powershell.pwsh).map(|program| Pwsh::new(program, limits));
+        let (calibrations, targets) = (HashMap::new(), HashMap::new());
+        Ok(Self { config, config_path, engine, pwsh, calibrations, targets })
     }
 
     /// The folder that patterns in the settings are relative to.
@@ -86,11 +95,23 @@ impl Session {
         calibration
     }
 
+    /// Whether another judge of the language finds a text fine.
+    pub(super) fn is_fine(&self, file: &SourceFile) -> bool {
+        let judge = judge(self.pwsh.as_ref(), file.language);
+        judge.and_then(|judge| judge.accepts(&file.text)) == Some(true)
+    }
+
     /// What to ask the engine for a text, and the engine to ask.
-    pub(super) fn ask(&mut self, language: &'static dyn Language, dialect: Dialect) -> (Ask, &mut Engine) {
+    pub(super) fn ask(
+        &mut self,
+        language: &'static dyn Language,
+        dialect: Dialect,
+    ) -> (Ask<'_>, &mut Engine) {
+        let calibration = self.calibration(language);
         let repair = &self.config.repair;
         let ask = Ask {
             language,
+            judge: judge(self.pwsh.as_ref(), language),
             dialect,
             k: repair.candidates,
             budget_ms: repair.budget_ms,
@@ -98,11 +119,15 @@ impl Session {
             least_confidence: repair.least_confidence,
             seed: repair.seed,
             trace: false,
-            calibration: None,
+            calibration,
         };
-        let ask = Ask { calibration: self.calibration(language), ..ask };
         (ask, &mut self.engine)
     }
+}
+
+/// The other judge of a language.
+fn judge<'j>(pwsh: Option<&'j Pwsh>, language: &dyn Language) -> Option<&'j dyn Judge> {
+    pwsh.filter(|_| language.name() == "powershell").map(|pwsh| pwsh as &dyn Judge)
 }
 
 fn read_calibration(path: &Path) -> Result<Option<Calibration>> {
@@ -133,6 +158,8 @@ pub(super) fn load_config(global: &Global) -> Result<(Config, Option<PathBuf>)> 
     };
     set(&mut engine.program, &global.engine, "LASTMILE_ENGINE");
     set(&mut engine.models, &global.models, "LASTMILE_MODELS");
+    config.powershell.pwsh = variable("LASTMILE_PWSH").unwrap_or(config.powershell.pwsh);
+    let engine = &mut config.engine;
     engine.device = global.device.clone().unwrap_or_else(|| engine.device.clone());
     engine.threads = global.threads.unwrap_or(engine.threads);
     Ok((config, path))

@@ -1,15 +1,11 @@
 //! Finds, starts, greets, times out and stops `lastmile-engine`.
 
-use std::collections::VecDeque;
 use std::env;
-use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
+use super::lines::{LineError, LineProcess, MAX_LINE_MIB, path_folders};
 use crate::ports::{Denoiser, EngineError};
 use crate::protocol::{Greeting, Request, Response, VERSION};
 
@@ -40,12 +36,6 @@ pub struct Engine {
 
 /// Requests in a row without an answer after which the engine is not asked again.
 const MAX_FAILURES: u32 = 3;
-/// The longest line that is taken from the engine.
-const MAX_LINE: u64 = 64 * 1024 * 1024;
-/// How many lines of the engine's stderr an error shows.
-const STDERR_LINES: usize = 6;
-/// How long the engine may take to end after its stdin was closed.
-const FAREWELL: Duration = Duration::from_millis(500);
 
 impl Engine {
     pub fn new(settings: EngineSettings) -> Self {
@@ -114,17 +104,7 @@ impl Denoiser for Engine {
 struct Running {
     program: PathBuf,
     greeting: Greeting,
-    child: Child,
-    /// `None` once its stdin is closed.
-    requests: Option<Sender<String>>,
-    answers: Receiver<Answer>,
-    stderr: Arc<Mutex<VecDeque<String>>>,
-}
-
-/// What came through the engine's stdout.
-enum Answer {
-    Line(String),
-    TooLong,
+    process: LineProcess,
 }
 
 impl Running {
@@ -144,17 +124,10 @@ impl Running {
             // Threads that spin while they wait for each other make a busy machine several times slower.
             command.env("OMP_WAIT_POLICY", "passive");
         }
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().map_err(fail)?;
-        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let (Some(stdin), Some(stdout), Some(stderr)) = (stdin, stdout, stderr) else {
-            unreachable!("all three are piped");
-        };
+        let process = LineProcess::start(command).map_err(fail)?;
         let greeting =
             Greeting { lastmile: 0, engine: String::new(), device: String::new(), languages: Vec::new() };
-        let (requests, answers) = (Some(write_lines(stdin)), read_lines(stdout));
-        let mut running =
-            Self { program, greeting, child, requests, answers, stderr: keep_last_lines(stderr) };
+        let mut running = Self { program, greeting, process };
         running.greeting = running.greet(settings.start)?;
         Ok(running)
     }
@@ -182,8 +155,7 @@ impl Running {
             return Err(EngineError::NoWeights { program: self.program.clone(), lang: request.lang.clone() });
         }
         let line = serde_json::to_string(request).expect("a request is plain data");
-        // A writer that is gone shows as a closed stdout below.
-        let _ = self.requests.as_ref().map(|requests| requests.send(line));
+        self.process.send(line);
         let line = self.receive(wait)?;
         match serde_json::from_str::<Response>(&line) {
             Ok(response) if response.id == request.id => Ok(response),
@@ -192,17 +164,15 @@ impl Running {
     }
 
     fn receive(&mut self, wait: Duration) -> Result<String, EngineError> {
-        match self.answers.recv_timeout(wait) {
-            Ok(Answer::Line(line)) => Ok(line),
-            Ok(Answer::TooLong) => Err(self.garbage(&format!("a line of more than {} MiB", MAX_LINE >> 20))),
-            Err(RecvTimeoutError::Timeout) => Err(EngineError::Late {
-                program: self.program.clone(),
-                waited: wait,
-                stderr: self.last_words(),
-            }),
-            Err(RecvTimeoutError::Disconnected) => {
-                let status = self.stop();
-                Err(EngineError::Died { program: self.program.clone(), status, stderr: self.last_words() })
+        let program = self.program.clone();
+        match self.process.receive(wait) {
+            Ok(line) => Ok(line),
+            Err(LineError::TooLong) => Err(self.garbage(&format!("a line of more than {MAX_LINE_MIB} MiB"))),
+            Err(LineError::Late) => {
+                Err(EngineError::Late { program, waited: wait, stderr: self.process.last_words() })
+            }
+            Err(LineError::Ended(status)) => {
+                Err(EngineError::Died { program, status, stderr: self.process.last_words() })
             }
         }
     }
@@ -212,92 +182,6 @@ impl Running {
             line.trim_end().chars().take(120).map(|c| if c.is_control() { ' ' } else { c }).collect();
         EngineError::Garbage { program: self.program.clone(), answer: format!("`{shown}`") }
     }
-
-    fn last_words(&self) -> String {
-        let lines = self.stderr.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.iter().fold(String::new(), |all, line| format!("{all}\n  {line}"))
-    }
-
-    /// Closes its stdin, waits shortly, then kills it. Says how it ended.
-    fn stop(&mut self) -> String {
-        self.requests = None;
-        let deadline = Instant::now() + FAREWELL;
-        while Instant::now() < deadline {
-            match self.child.try_wait() {
-                Ok(Some(status)) => return status.to_string(),
-                Ok(None) => thread::sleep(Duration::from_millis(5)),
-                Err(_) => break,
-            }
-        }
-        // It may have ended by itself in the meantime.
-        let _ = self.child.kill();
-        self.child.wait().map_or_else(|error| error.to_string(), |status| status.to_string())
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.stop();
-    }
-}
-
-/// Writes on a thread of its own, since an engine that does not read would block the pipe.
-fn write_lines(mut stdin: ChildStdin) -> Sender<String> {
-    let (sender, lines) = mpsc::channel::<String>();
-    thread::spawn(move || {
-        for mut line in lines {
-            line.push('\n');
-            if stdin.write_all(line.as_bytes()).and_then(|()| stdin.flush()).is_err() {
-                return;
-            }
-        }
-    });
-    sender
-}
-
-fn read_lines(stdout: ChildStdout) -> Receiver<Answer> {
-    let (sender, answers) = mpsc::channel();
-    thread::spawn(move || {
-        let mut stdout = BufReader::new(stdout);
-        loop {
-            let mut line = Vec::new();
-            let answer = match stdout.by_ref().take(MAX_LINE).read_until(b'\n', &mut line) {
-                Ok(0) | Err(_) => return,
-                Ok(_) if line.last() == Some(&b'\n') => {
-                    Answer::Line(String::from_utf8_lossy(&line).into_owned())
-                }
-                Ok(read) if read as u64 == MAX_LINE => Answer::TooLong,
-                // Cut off in the middle of a line: the end of the stream follows.
-                Ok(_) => return,
-            };
-            if sender.send(answer).is_err() {
-                return;
-            }
-        }
-    });
-    answers
-}
-
-fn keep_last_lines(stderr: ChildStderr) -> Arc<Mutex<VecDeque<String>>> {
-    let kept = Arc::new(Mutex::new(VecDeque::new()));
-    let shared = Arc::clone(&kept);
-    thread::spawn(move || {
-        let mut stderr = BufReader::new(stderr);
-        loop {
-            let mut line = Vec::new();
-            match stderr.by_ref().take(4096).read_until(b'\n', &mut line) {
-                Ok(0) | Err(_) => return,
-                Ok(_) => {
-                    let mut lines = shared.lock().unwrap_or_else(PoisonError::into_inner);
-                    lines.push_back(String::from_utf8_lossy(&line).trim_end().to_owned());
-                    if lines.len() > STDERR_LINES {
-                        lines.pop_front();
-                    }
-                }
-            }
-        }
-    });
-    kept
 }
 
 /// The program: the one named, or the first that is found.
@@ -306,11 +190,8 @@ pub fn find_program(named: Option<&Path>) -> Result<PathBuf, EngineError> {
     let places = if let Some(path) = named {
         vec![path.to_owned()]
     } else {
-        let path = env::var_os("PATH").unwrap_or_default();
         let beside = own_folder().into_iter().flat_map(|own| [own.clone(), own.join("../lib/lastmile")]);
-        // A relative folder in PATH may be one that came with the files under repair.
-        let in_path = env::split_paths(&path).filter(|folder| folder.is_absolute());
-        beside.chain(in_path).map(|folder| folder.join(&name)).collect()
+        beside.chain(path_folders()).map(|folder| folder.join(&name)).collect()
     };
     match places.iter().find(|place| place.is_file()) {
         // Absolute: a bare name would be looked for in PATH.

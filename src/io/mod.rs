@@ -3,3 +3,5 @@
 pub mod engine;
 pub mod files;
 pub mod git;
+mod lines;
+pub mod pwsh;

@@ -21,6 +21,7 @@ fn check(text: &str, choices: &mut Unstructured) -> Result<()> {
     check_edits(text, choices)?;
     let ask = Ask {
         language: &Python,
+        judge: None,
         dialect: Dialect { target: *choices.choose(&[None, Some((3, 7)), Some((3, 13))])? },
         k: choices.int_in_range(0..=5)?,
         budget_ms: 0,

@@ -35,6 +35,7 @@ fn check(folder: &Path) {
     let mut engine = ScriptedDenoiser { replacements: case.replacements, requests: Vec::new() };
     let ask = Ask {
         language: file.language,
+        judge: None,
         dialect: Dialect { target: case.target },
         k: 5,
         budget_ms: 0,

@@ -14,6 +14,7 @@ fn what_was_found_is_listed() {
     settings        defaults
     engine          [temp]/engine/engine.py
     models          [temp]/models
+    pwsh            none
     engine version  0.0.0
     device          cpu
     python          ready

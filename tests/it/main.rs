@@ -24,6 +24,8 @@ mod install;
 #[cfg(unix)]
 mod managers;
 #[cfg(unix)]
+mod pwsh;
+#[cfg(unix)]
 mod repair;
 #[cfg(unix)]
 mod repo;

@@ -102,6 +102,7 @@ impl TestRepo {
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .env("LASTMILE_ENGINE", self.base().join("bin/lastmile-engine"))
             .env("LASTMILE_MODELS", self.base().join("models"))
+            .env("LASTMILE_PWSH", "off")
             .env("LC_ALL", "C.UTF-8")
             .env("NO_COLOR", "1")
             .env_remove("PRE_COMMIT")

@@ -131,6 +131,7 @@ impl Sandbox {
             .current_dir(self.root())
             .env("LASTMILE_ENGINE", self.engine())
             .env("LASTMILE_MODELS", self.temp.path().join("models"))
+            .env("LASTMILE_PWSH", "off")
             .env("NO_COLOR", "1")
             .stdin(Stdio::null());
         command
@@ -167,10 +168,10 @@ impl Sandbox {
 }
 
 #[cfg(unix)]
-fn make_executable(path: &Path) {
+pub(crate) fn make_executable(path: &Path) {
     use std::os::unix::fs::PermissionsExt;
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("it is ours");
 }
 
 #[cfg(not(unix))]
-fn make_executable(_: &Path) {}
+pub(crate) fn make_executable(_: &Path) {}
