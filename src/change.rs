@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use crate::lang::{self, Language};
+use crate::table;
 use crate::workbook::{Formula, Kind, Workbook, WorkbookError};
 
 /// A file that one of the languages recognises, read as text.
@@ -12,15 +13,15 @@ pub struct SourceFile {
     pub language: &'static dyn Language,
     /// Without a byte order mark.
     pub text: String,
-    /// Where in its workbook the text stands, when it is the formula of one.
+    /// Where the text stands, when it is a formula in a workbook or a table.
     pub cell: Option<Cell>,
     encoding: Encoding,
 }
 
-/// A formula in a workbook.
+/// A formula in a workbook or a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cell {
-    /// As in `Sheet1!B7`.
+    /// As in `Sheet1!B7`, or `B7` in a table.
     pub name: String,
     number: usize,
 }
@@ -58,8 +59,8 @@ pub enum Skip {
     TooDeep,
     #[error("{0}")]
     Workbook(WorkbookError),
-    #[error("it is a workbook: `lastmile check` and `lastmile fix` read those from the disk")]
-    WholeWorkbook,
+    #[error("it holds formulas in cells: `lastmile check` and `lastmile fix` read such files from the disk")]
+    Cells,
     #[error("it is not a regular file")]
     NotRegular,
     #[error("it changed while lastmile was working on it")]
@@ -88,12 +89,24 @@ impl Limit {
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
 impl SourceFile {
-    /// Reads `bytes` as the text of `path`, or as the texts of all formulas when it is a workbook.
+    /// Reads `bytes` as the text of `path`, or as the texts of all formulas when it is a workbook or a table.
     pub fn decode_all(path: PathBuf, bytes: Vec<u8>) -> Result<Vec<Self>, Skip> {
-        if !is_workbook(&path) {
+        if !has_cells(&path) {
             return Ok(vec![Self::decode(path, bytes)?]);
         }
         let language = lang::of_file(&path, &bytes).ok_or(Skip::UnknownLanguage)?;
+        if is_table(&path) {
+            let (text, encoding) = decode(bytes, language)?;
+            let fields = table::formulas(&text, is_tsv(&path)).into_iter().enumerate();
+            let file = |(number, field): (usize, table::Field)| Self {
+                path: path.clone(),
+                language,
+                text: field.text,
+                cell: Some(Cell { name: field.cell, number }),
+                encoding,
+            };
+            return Ok(fields.map(file).collect());
+        }
         let workbook = Workbook::open(&bytes).map_err(Skip::Workbook)?;
         // Names may hold what cells may not, such as references with commas between them.
         let formulas =
@@ -110,8 +123,8 @@ impl SourceFile {
 
     /// Reads `bytes` as the text of `path`.
     pub fn decode(path: PathBuf, bytes: Vec<u8>) -> Result<Self, Skip> {
-        if is_workbook(&path) {
-            return Err(Skip::WholeWorkbook);
+        if has_cells(&path) {
+            return Err(Skip::Cells);
         }
         let language = lang::of_file(&path, &bytes).ok_or(Skip::UnknownLanguage)?;
         let (text, encoding) = decode(bytes, language)?;
@@ -129,6 +142,13 @@ impl SourceFile {
     /// formulas of a workbook may have been repaired.
     pub fn replaced_in(&self, disk: &[u8], text: &str) -> Result<Vec<u8>, Skip> {
         let Some(cell) = &self.cell else { return self.encode(text).map(Cow::into_owned) };
+        if is_table(&self.path) {
+            let (table, _) = decode(disk.to_owned(), self.language)?;
+            let field = table::formulas(&table, is_tsv(&self.path)).into_iter().nth(cell.number);
+            let field = field.filter(|field| field.text == self.text && field.cell == cell.name);
+            let after = field.ok_or(Skip::Changed)?.replaced_in(&table, text);
+            return self.encode(&after).map(Cow::into_owned);
+        }
         let workbook = Workbook::open(disk).map_err(Skip::Workbook)?;
         let formula = workbook.formulas().get(cell.number);
         if formula.is_none_or(|formula| formula.text != self.text || formula.to_string() != cell.name) {
@@ -147,9 +167,21 @@ impl SourceFile {
 }
 
 /// Whether a file holds formulas in cells.
-pub fn is_workbook(path: &Path) -> bool {
+pub fn has_cells(path: &Path) -> bool {
+    is_table(path) || has_extension(path, &["xlsx", "xlsm"])
+}
+
+fn is_table(path: &Path) -> bool {
+    is_tsv(path) || has_extension(path, &["csv"])
+}
+
+fn is_tsv(path: &Path) -> bool {
+    has_extension(path, &["tsv"])
+}
+
+fn has_extension(path: &Path, ours: &[&str]) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str());
-    extension.is_some_and(|ours| ["xlsx", "xlsm"].iter().any(|book| ours.eq_ignore_ascii_case(book)))
+    extension.is_some_and(|extension| ours.iter().any(|known| extension.eq_ignore_ascii_case(known)))
 }
 
 impl Encoding {

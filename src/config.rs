@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::change::{Limit, is_workbook};
+use crate::change::{Limit, has_cells};
 
 /// `defaults.toml`, the only place where a default is written.
 pub const DEFAULTS: &str = include_str!("defaults.toml");
@@ -36,7 +36,7 @@ pub struct Files {
 impl Files {
     /// How large a file may be.
     pub fn limit(&self, path: &Path) -> Limit {
-        if is_workbook(path) {
+        if has_cells(path) {
             Limit { kib: self.max_workbook_kib, setting: "files.max_workbook_kib" }
         } else {
             Limit { kib: self.max_kib, setting: "files.max_kib" }

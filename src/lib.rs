@@ -8,6 +8,8 @@ pub mod diagnose;
 
 pub mod lang;
 
+pub mod table;
+
 pub mod workbook;
 
 pub mod lexeme;

@@ -173,7 +173,7 @@ pub(super) fn failed(path: &Path, reason: &str) -> FileReport {
 /// The diff of a file as its bytes stand on the disk, so that it applies; in UTF-8 where they are in UTF-16.
 fn print_diff(path: &str, broken: &Broken, after: &str) -> Result<()> {
     if let Some(cell) = &broken.cell {
-        warn(&format!("`{path}` is a workbook, so that the repair of {cell} has no diff"));
+        warn(&format!("`{path}` is repaired by cell, so that the repair of {cell} has no diff"));
         return Ok(());
     }
     let encoding = broken.encoding;

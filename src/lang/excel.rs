@@ -33,7 +33,7 @@ impl Language for Excel {
     }
 
     fn extensions(&self) -> &'static [&'static str] {
-        &["xlsx", "xlsm", "formula", "formulas"]
+        &["xlsx", "xlsm", "csv", "tsv", "formula", "formulas"]
     }
 
     fn judge(&self) -> &'static str {
@@ -50,6 +50,10 @@ impl Language for Excel {
 
     fn unit(&self, text: &str, byte: usize) -> Option<Range<usize>> {
         formulas(text).into_iter().rfind(|formula| formula.start <= byte)
+    }
+
+    fn has_windows_encodings(&self) -> bool {
+        true
     }
 
     fn style(&self) -> &'static LexStyle {
@@ -910,6 +914,26 @@ pub(crate) fn column_number(letters: &str) -> Option<u32> {
     let is_column =
         (1..=3).contains(&letters.len()) && letters.bytes().all(|byte| byte.is_ascii_alphabetic());
     is_column.then(|| letters.bytes().fold(0, place))
+}
+
+/// Letters of a column: `AB` for 28.
+pub(crate) fn column_letters(mut column: u32) -> String {
+    let mut letters = Vec::new();
+    while column > 0 {
+        column -= 1;
+        letters.push(char::from_u32(u32::from(b'A') + column % 26).unwrap_or('?'));
+        column /= 26;
+    }
+    letters.iter().rev().collect()
+}
+
+/// Whether a text calls a function that Excel has, or refers to a cell.
+pub(crate) fn calls_or_refers(text: &str) -> bool {
+    let is_part = |c: char| c.is_alphanumeric() || "_.$".contains(c);
+    text.split_inclusive(|c| !is_part(c)).any(|piece| {
+        let word = piece.trim_end_matches(|c| !is_part(c));
+        if piece.ends_with('(') { function(word).is_some() } else { shape(word) == Some(Class::Cell) }
+    })
 }
 
 fn is_column(letters: &str) -> bool {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::package::Part;
 use super::xml::{Element, MAIN, Step, Walk, is_xml};
 use super::{Kind, Result, damaged};
-use crate::lang::excel::column_number;
+use crate::lang::excel::{column_letters, column_number};
 
 /// Elements that matter here. Each counts only where the format puts it, so that no formula lies inside another.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -169,7 +169,7 @@ impl Finder {
             self.place = name.into();
         } else {
             self.column = self.column.saturating_add(1);
-            self.place = format!("{}{}", letters(self.column), self.row).into();
+            self.place = format!("{}{}", column_letters(self.column), self.row).into();
         }
         Ok(())
     }
@@ -221,15 +221,4 @@ fn column(cell: &str) -> Option<u32> {
     let (letters, row) = cell.split_at(digits);
     let is_row = row.len() <= 7 && row.bytes().all(|b| b.is_ascii_digit());
     column_number(letters).filter(|_| is_row)
-}
-
-/// Letters of a column: `AB` for 28.
-fn letters(mut column: u32) -> String {
-    let mut letters = Vec::new();
-    while column > 0 {
-        column -= 1;
-        letters.push(char::from_u32(u32::from(b'A') + column % 26).unwrap_or('?'));
-        column /= 26;
-    }
-    letters.iter().rev().collect()
 }

@@ -135,7 +135,7 @@ fn language_packs_are_listed() {
     powershell  .ps1 .psm1 .psd1
                 judge: a reader of our own, after PowerShell's own parser
                 model: none; faults are found and not repaired
-    excel       .xlsx .xlsm .formula .formulas
+    excel       .xlsx .xlsm .csv .tsv .formula .formulas
                 judge: a reader of our own, with the arguments of 535 functions
                 model: none; faults are found and not repaired
     --- exit 0
@@ -144,7 +144,7 @@ fn language_packs_are_listed() {
     --- stdout
     {"extensions":["py","pyi","pyw"],"judge":"ruff's parser","model":true,"name":"python","results":{"some_rows":"exact@1 50.0 %"}}
     {"extensions":["ps1","psm1","psd1"],"judge":"a reader of our own, after PowerShell's own parser","model":false,"name":"powershell","results":{}}
-    {"extensions":["xlsx","xlsm","formula","formulas"],"judge":"a reader of our own, with the arguments of 535 functions","model":false,"name":"excel","results":{}}
+    {"extensions":["xlsx","xlsm","csv","tsv","formula","formulas"],"judge":"a reader of our own, with the arguments of 535 functions","model":false,"name":"excel","results":{}}
     --- exit 0
     "#);
 }

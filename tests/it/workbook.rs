@@ -196,16 +196,68 @@ fn the_hook_shows_the_repair_of_a_staged_workbook_and_writes_nothing() {
 }
 
 #[test]
+fn a_copy_is_repaired_when_asked() {
+    let book = workbook(&["SUM(A1:A9", "MAX(A1:A9"]);
+    let sandbox = Sandbox::new(&[("book.xlsx", &book)]);
+    let first = sandbox.run(&["fix", "--write", "--aside", "--unsafe"]);
+    assert_eq!(first.code, Some(1), "{first}");
+    assert!(first.stderr.contains("hint: the repaired copy is `book.repaired.xlsx`"), "{first}");
+    assert_eq!(sandbox.read("book.xlsx"), book);
+    let sheet = &entries(&sandbox.read("book.repaired.xlsx"))["xl/worksheets/sheet1.xml"];
+    let sheet = String::from_utf8_lossy(sheet);
+    assert!(sheet.contains("<f>SUM(A1:A9)</f>") && sheet.contains("<f>MAX(A1:A9)</f>"), "{sheet}");
+    // A copy that is there may hold somebody's work.
+    let second = sandbox.run(&["fix", "--write", "--aside", "--unsafe", "book.xlsx"]);
+    assert_eq!(second.code, Some(2), "{second}");
+    assert!(second.stderr.contains("book.repaired.xlsx"), "{second}");
+}
+
+#[test]
+fn tables_are_repaired_by_cell() {
+    let table =
+        b"\xef\xbb\xbfname,total\r\n\"caf\xc3\xa9, x\",\"=IF(A1=\"\"\"\",1,2\"\r\n=== end ===,=SUM(B1:B2)";
+    let sandbox =
+        Sandbox::new(&[("t.csv", table), ("u.tsv", b"=MAX(A1:A9\t\xe9\n"), ("v.csv", b"a;=SUM(A1;A2\n")]);
+    assert_snapshot!(sandbox.run(&["fix", "--write", "--unsafe"]), @r#"
+    --- stdout
+    error: `t.csv:B2` does not parse
+     --> t.csv:B2:1:14
+      |
+    1 | =IF(A1="",1,2
+      |              ^ a closing bracket is missing
+    repaired: needs review (parses)
+    -=IF(A1="",1,2
+    +=IF(A1="",1,2)
+
+    error: `u.tsv:A1` does not parse
+     --> u.tsv:A1:1:11
+      |
+    1 | =MAX(A1:A9
+      |           ^ a closing bracket is missing
+    repaired: needs review (parses)
+    -=MAX(A1:A9
+    +=MAX(A1:A9)
+
+    --- stderr
+    checked 3 files: 2 do not parse (2 faults), 2 repaired
+    --- exit 0
+    "#);
+    let expected = String::from_utf8(table.to_vec()).expect("UTF-8").replace(",2\"\r", ",2)\"\r");
+    assert_eq!(String::from_utf8_lossy(&sandbox.read("t.csv")), expected);
+    assert_eq!(sandbox.read("u.tsv"), b"=MAX(A1:A9)\t\xe9\n");
+}
+
+#[test]
 fn what_works_on_one_text_says_that_a_workbook_holds_many() {
     let sandbox = Sandbox::new(&[("book.xlsx", &workbook(&["SUM(A1"]))]);
     assert_snapshot!(sandbox.run(&["explain", "book.xlsx"]), @"
     --- stderr
-    error: `book.xlsx` cannot be explained: it is a workbook: `lastmile check` and `lastmile fix` read those from the disk
+    error: `book.xlsx` cannot be explained: it holds formulas in cells: `lastmile check` and `lastmile fix` read such files from the disk
     --- exit 2
     ");
     assert_snapshot!(sandbox.run(&["fix", "--diff"]), @"
     --- stderr
-    warning: `book.xlsx` is a workbook, so that the repair of My Sheet!B1 has no diff
+    warning: `book.xlsx` is repaired by cell, so that the repair of My Sheet!B1 has no diff
     checked 1 file: 1 does not parse (1 fault), 1 with a suggestion
     --- exit 1
     ");
