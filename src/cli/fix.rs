@@ -1,12 +1,14 @@
 //! `lastmile fix`: files in, suggestions, one diff, or repaired files out; or a text in and a text out.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::Args;
 
 use super::ExitStatus;
-use super::check::{CheckArgs, Finding, Telling, broken, failed, skipped, survey};
+use super::check::{CheckArgs, Finding, Telling, broken, failed, shown_path, skipped, survey};
 use super::progress::Progress;
 use super::session::{Session, complain_of_engine, hint, print_bytes};
 use super::stdin::{self, Stdin};
@@ -21,6 +23,7 @@ use crate::report::{Answer, FileReport, Outcome};
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(super) struct FixArgs {
     #[command(flatten)]
     check: CheckArgs,
@@ -28,6 +31,10 @@ pub(super) struct FixArgs {
     /// Write repairs that are safe into the files
     #[arg(long)]
     write: bool,
+
+    /// With `--write`, leave the files alone and write copies beside them, as in `book.repaired.xlsx`
+    #[arg(long, requires = "write")]
+    aside: bool,
 
     /// Print all repairs as one diff, for `git apply`
     #[arg(long, conflicts_with_all = ["write", "format"])]
@@ -44,6 +51,7 @@ Examples:
   lastmile fix --diff | git apply      apply all of them
   lastmile fix --write src/parse.py    write it when it is safe
   lastmile fix --write --unsafe        write what needs review too, then look at `git diff`
+  lastmile fix --write --aside book.xlsx   write book.repaired.xlsx, to be compared with book.xlsx
   lastmile fix - <broken.py            print the text, repaired when that is safe
   lastmile fix - --diff --stdin-filename src/a.py <buffer
 
@@ -60,6 +68,8 @@ enum Outlet {
     Diff,
     /// Those that are safe enough are written into their files.
     Files,
+    /// Those that are safe enough are written into copies beside their files.
+    Copies,
     /// One that is safe enough takes the place of the text from stdin on its way to stdout.
     Stdout,
 }
@@ -70,10 +80,11 @@ impl FixArgs {
             true if self.write => bail!("a text from stdin has no file: `--write` does not go with `-`"),
             _ if self.diff => Outlet::Diff,
             true if self.check.format.is_none() => Outlet::Stdout,
+            false if self.aside => Outlet::Copies,
             false if self.write => Outlet::Files,
             _ => Outlet::Report,
         };
-        if self.is_unsafe && !matches!(outlet, Outlet::Files | Outlet::Stdout) {
+        if self.is_unsafe && !matches!(outlet, Outlet::Files | Outlet::Copies | Outlet::Stdout) {
             bail!("`--unsafe` goes with `--write`, or with `-` where the text is printed");
         }
         Ok(outlet)
@@ -83,7 +94,7 @@ impl FixArgs {
 pub(super) fn fix(args: &FixArgs, session: &mut Session) -> Result<ExitStatus> {
     let outlet = args.outlet()?;
     let format = match outlet {
-        Outlet::Report | Outlet::Files => {
+        Outlet::Report | Outlet::Files | Outlet::Copies => {
             args.check.format.map_or(session.config.output.format, Format::from)
         }
         Outlet::Diff | Outlet::Stdout => Format::Human,
@@ -93,12 +104,13 @@ pub(super) fn fix(args: &FixArgs, session: &mut Session) -> Result<ExitStatus> {
     let survey = survey(&args.check.paths, stdin.as_ref(), session)?;
     let mut telling = Telling::new(format, survey.n_checked);
     let mut printed = stdin.map_or_else(Vec::new, |stdin| stdin.bytes);
-    let mut fixer = Fixer { outlet, is_unsafe: args.is_unsafe, session, engine_error: None };
+    let mut fixer =
+        Fixer { outlet, is_unsafe: args.is_unsafe, session, copies: BTreeSet::new(), engine_error: None };
     let progress = Progress::up_to(survey.findings.len(), "repairing");
     for finding in survey.findings {
         for report in fixer.fix(finding) {
             match outlet {
-                Outlet::Report | Outlet::Files => telling.tell(report)?,
+                Outlet::Report | Outlet::Files | Outlet::Copies => telling.tell(report)?,
                 Outlet::Diff => telling.tell_diff(&report)?,
                 Outlet::Stdout => {
                     telling.tell_aside(&report);
@@ -116,8 +128,11 @@ pub(super) fn fix(args: &FixArgs, session: &mut Session) -> Result<ExitStatus> {
         complain_of_engine(error);
     }
     let totals = telling.totals();
+    for copy in &fixer.copies {
+        hint(&format!("the repaired copy is `{}`", shown_path(copy)));
+    }
     match outlet {
-        Outlet::Files | Outlet::Stdout if format == Format::Human && totals.n_unsure > 0 => {
+        Outlet::Files | Outlet::Copies | Outlet::Stdout if format == Format::Human && totals.n_unsure > 0 => {
             hint("what needs review was not written; `--unsafe` writes it too");
         }
         Outlet::Report if format == Format::Human && totals.n_suggested > 0 && !is_stdin => {
@@ -150,11 +165,19 @@ fn write(file: &SourceFile, text: &str, limit: Limit) -> Result<Result<(), Skip>
     }
 }
 
+/// The copy of a file that is repaired in its place: `book.repaired.xlsx`.
+fn copy_of(path: &Path) -> PathBuf {
+    let extension = path.extension().unwrap_or_default().to_string_lossy();
+    path.with_extension(format!("repaired.{extension}"))
+}
+
 /// Repairs files one after the other.
 struct Fixer<'s> {
     outlet: Outlet,
     is_unsafe: bool,
     session: &'s mut Session,
+    /// Copies that were made.
+    copies: BTreeSet<PathBuf>,
     /// The last one.
     engine_error: Option<EngineError>,
 }
@@ -183,20 +206,46 @@ impl Fixer<'_> {
         };
         let is_sure = self.is_unsafe || best.applicability == Applicability::Safe;
         match self.outlet {
-            Outlet::Files | Outlet::Stdout if is_sure => self.take(file, diagnosis, best),
+            Outlet::Files | Outlet::Copies | Outlet::Stdout if is_sure => self.take(file, diagnosis, best),
             _ => vec![broken(file, diagnosis, Answer::Suggested(Box::new(best)))],
         }
     }
 
-    fn take(&self, file: SourceFile, diagnosis: Diagnosis, best: Ranked) -> Vec<FileReport> {
+    /// Puts a repair into the copy of its file.
+    fn write_aside(&mut self, file: &SourceFile, text: &str) -> Result<Result<(), Skip>, FileError> {
+        let copy = copy_of(&file.path);
+        let limit = self.session.config.files.limit(&file.path);
+        let is_new = !self.copies.contains(&copy);
+        let disk = match files::read(if is_new { &file.path } else { &copy }, limit)? {
+            Ok(disk) => disk,
+            Err(skip) => return Ok(Err(skip)),
+        };
+        let after = match file.replaced_in(&disk, text) {
+            Ok(after) => after,
+            Err(skip) => return Ok(Err(skip)),
+        };
+        if !is_new {
+            return files::replace(&copy, &disk, &after);
+        }
+        files::create_like(&copy, &file.path, &after)?;
+        self.copies.insert(copy);
+        Ok(Ok(()))
+    }
+
+    fn take(&mut self, file: SourceFile, diagnosis: Diagnosis, best: Ranked) -> Vec<FileReport> {
         let path = file.path.clone();
         let best = Box::new(best);
         let text = &best.verified.candidate().text;
         let taken = match self.outlet {
             Outlet::Files => write(&file, text, self.session.config.files.limit(&path)),
+            Outlet::Copies => self.write_aside(&file, text),
             _ => Ok(file.encode(text).map(|_| ())),
         };
         match taken {
+            // The file itself is as broken as before.
+            Ok(Ok(())) if self.outlet == Outlet::Copies => {
+                vec![broken(file, diagnosis, Answer::Suggested(best))]
+            }
             Ok(Ok(())) => vec![broken(file, diagnosis, Answer::Written(best))],
             Ok(Err(skip)) => vec![broken(file, diagnosis, Answer::Suggested(best)), skipped(&path, &skip)],
             Err(error) => {

@@ -184,6 +184,23 @@ pub fn replace(path: &Path, before: &[u8], after: &[u8]) -> Result<Result<(), Sk
     })
 }
 
+/// Writes a file that must not be there yet, with the permissions of another.
+pub fn create_like(path: &Path, other: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    let fail = |reason| FileError::Write { path: path.to_owned(), reason };
+    between_writes(|| {
+        let mut fresh = fresh_in(folder_of(path)).map_err(fail)?;
+        fresh.write_all(bytes).map_err(fail)?;
+        let permissions = fs::metadata(other).map_err(fail)?.permissions();
+        fresh.as_file().set_permissions(permissions).map_err(fail)?;
+        fresh.persist_noclobber(path).map_err(|error| fail(error.error))?;
+        Ok(())
+    })
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// What the names of files that are being written start with; six letters or digits follow.
 const FRESH: &str = ".lastmile-";
 
@@ -212,8 +229,7 @@ fn is_stale(about: &fs::Metadata) -> bool {
 /// Writes a file that may not exist yet, all or nothing.
 pub fn create(path: &Path, text: &str) -> Result<(), FileError> {
     let fail = |reason| FileError::Write { path: path.to_owned(), reason };
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut fresh = fresh_in(folder).map_err(fail)?;
+    let mut fresh = fresh_in(folder_of(path)).map_err(fail)?;
     fresh.write_all(text.as_bytes()).map_err(fail)?;
     fresh.persist(path).map_err(|error| fail(error.error))?;
     Ok(())
