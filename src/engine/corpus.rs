@@ -7,6 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use rand::Rng;
+use rand::seq::IteratorRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 
@@ -89,6 +90,22 @@ impl Corpus {
             let part = dedent(&text[starts[first]..end])?;
             is_good(&part).then_some(part)
         })
+    }
+
+    /// Cuts a whole block that opens with `word`, such as a function.
+    pub fn draw_block(&self, language: &dyn Language, word: &str, rng: &mut ChaCha8Rng) -> Option<String> {
+        let at = rng.random_range(0.0..*self.sums.last()?);
+        let text = &self.texts[self.sums.partition_point(|sum| *sum <= at)];
+        let lines: Vec<&str> = text.split_inclusive('\n').collect();
+        let indent = |line: &str| line.len() - line.trim_start().len();
+        let opens =
+            |line: &str| line.trim_start().strip_prefix(word).is_some_and(|rest| rest.starts_with(' '));
+        let first = (0..lines.len()).filter(|idx| opens(lines[*idx])).choose(rng)?;
+        let is_inside = |line: &&&str| line.trim().is_empty() || indent(line) > indent(lines[first]);
+        let n_lines = 1 + lines[first + 1..].iter().take_while(is_inside).count();
+        let block = dedent(&lines[first..first + n_lines].concat())?;
+        let block = format!("{}\n", block.trim_end());
+        language.faults(&block, Dialect::default()).is_empty().then_some(block)
     }
 }
 

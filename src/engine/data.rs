@@ -25,6 +25,8 @@ pub struct Source {
     /// Real pairs, and the share of examples made of them.
     pub pairs: Vec<Pair>,
     pub pairs_share: f64,
+    /// Whether damage must still parse.
+    pub keeps_parsing: bool,
     pub max_len: usize,
 }
 
@@ -39,6 +41,8 @@ pub struct Damaged {
 /// They teach the network to tell a repair that reads well from one that merely parses.
 const UNHARMED: f64 = 0.04;
 const UNSEEN: f64 = 0.25;
+/// Share of whole functions where damage must parse: what a slip is shows from the rest.
+const WHOLE: f64 = 0.8;
 /// Share of examples in which one kind of damage is done several times.
 const REPEATED: f64 = 0.08;
 /// Share of examples with a path whose backslashes need a raw string.
@@ -55,7 +59,7 @@ impl Source {
         } else {
             damaged
         };
-        let damaged = if rng.random_bool(0.3) { crop(damaged, rng) } else { damaged };
+        let damaged = if !self.keeps_parsing && rng.random_bool(0.3) { crop(damaged, rng) } else { damaged };
         if damaged.state.len() + 1 > self.max_len {
             return None;
         }
@@ -81,7 +85,11 @@ impl Source {
         // Log-uniform: short snippets are what people paste, and what teaches most for its length.
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1 to 27")]
         let n_lines = 2f64.powf(rng.random_range(0.0..4.8)) as usize;
-        let mut good = corpus.draw(self.language, n_lines, rng)?;
+        let mut good = if self.keeps_parsing && rng.random_bool(WHOLE) {
+            corpus.draw_block(self.language, &self.profile.function, rng)?
+        } else {
+            corpus.draw(self.language, n_lines, rng)?
+        };
         if rng.random_bool(0.5) {
             good.truncate(good.trim_end().len());
         }
@@ -92,7 +100,7 @@ impl Source {
         if let Some(path) = path {
             good = State::new(path, self.language.style());
             habit = Some(Damage::Unraw);
-        } else if rng.random_bool(REPEATED) {
+        } else if !self.keeps_parsing && rng.random_bool(REPEATED) {
             // Who does not know better does the same wrong in several places.
             habit = self.profile.draw_damage(rng);
         }
@@ -103,14 +111,21 @@ impl Source {
             return Some(Damaged { state: good, faults: Vec::new(), events: Vec::new() });
         }
         let mut bad = good.clone();
-        for _ in 0..Profile::draw_count(good.len(), rng) + 2 * usize::from(habit.is_some()) {
+        let n_slips = if rng.random_bool(0.8) { 1 } else { 2 };
+        let count = if self.keeps_parsing { n_slips } else { Profile::draw_count(good.len(), rng) };
+        for _ in 0..count + 2 * usize::from(habit.is_some()) {
             let Some(damage) = habit.or_else(|| self.profile.draw_damage(rng)) else { continue };
             if let Some(text) = self.profile.damage(damage, &bad, rng) {
                 bad = State::new(text, self.language.style());
             }
         }
         let faults = self.judge(&bad.text);
-        if faults.is_empty() && !rng.random_bool(UNSEEN) {
+        let is_wanted = if faults.is_empty() {
+            self.keeps_parsing || rng.random_bool(UNSEEN)
+        } else {
+            !self.keeps_parsing
+        };
+        if !is_wanted {
             return None;
         }
         let events = align(&bad, &good, ALIGN_LIMIT)?;
@@ -266,6 +281,7 @@ mod tests {
             corpora: vec![(Corpus::new(vec![GOOD.to_owned()]), 1.0)],
             pairs: Vec::new(),
             pairs_share: 0.0,
+            keeps_parsing: false,
             max_len: 256,
         }
     }

@@ -18,6 +18,7 @@ pub mod model;
 pub mod noise;
 pub mod optim;
 pub mod serve;
+mod slips;
 pub mod tokens;
 pub mod train;
 pub mod weights;

@@ -107,6 +107,13 @@ pub enum Damage {
     SwapArguments,
     /// Brackets around anything.
     Wrap,
+    OtherName,
+    OffByOne,
+    DropOperand,
+    /// A call without its function.
+    Unwrap,
+    /// `[…]` of a list or an index.
+    Brackets,
     Delete,
     Insert,
     Substitute,
@@ -117,11 +124,11 @@ pub enum Damage {
 }
 
 /// Things damage borrows from: a state, its hints and the random numbers.
-struct Site<'s> {
-    state: &'s State,
+pub(super) struct Site<'s> {
+    pub(super) state: &'s State,
     hints: Vec<Hint>,
     profile: &'s Profile,
-    rng: &'s mut ChaCha8Rng,
+    pub(super) rng: &'s mut ChaCha8Rng,
 }
 
 impl Profile {
@@ -510,6 +517,11 @@ impl Site<'_> {
                     Event::Insert { at: end, text: ")".to_owned() },
                 ])
             }
+            Damage::OtherName => self.other_name(),
+            Damage::OffByOne => self.off_by_one(),
+            Damage::DropOperand => self.drop_operand(),
+            Damage::Unwrap => self.unwrap(),
+            Damage::Brackets => self.brackets(),
             Damage::Delete => Some(vec![Event::Delete { at: self.anywhere()? }]),
             Damage::Insert => {
                 let text = self.some_lexeme()?;
@@ -542,15 +554,15 @@ impl Site<'_> {
         }
     }
 
-    fn raw(&self, idx: usize) -> &str {
+    pub(super) fn raw(&self, idx: usize) -> &str {
         self.state.raw(idx)
     }
 
-    fn kind(&self, idx: usize) -> Kind {
+    pub(super) fn kind(&self, idx: usize) -> Kind {
         self.state.lexemes[idx].kind
     }
 
-    fn is_code(&self, idx: usize) -> bool {
+    pub(super) fn is_code(&self, idx: usize) -> bool {
         idx > 0 && self.hints[idx].zone == Zone::Code && self.kind(idx) != Kind::Newline
     }
 
@@ -558,7 +570,7 @@ impl Site<'_> {
         self.kind(idx) == Kind::Quote && self.hints[idx].zone != Zone::Comment
     }
 
-    fn is_keyword(&self, idx: usize) -> bool {
+    pub(super) fn is_keyword(&self, idx: usize) -> bool {
         self.kind(idx) == Kind::Word && self.profile.keywords.iter().any(|keyword| keyword == self.raw(idx))
     }
 
@@ -589,7 +601,7 @@ impl Site<'_> {
         is_bracket(self.raw(idx)) && idx > 1 && self.kind(idx - 1) == Kind::Newline && self.ends_line(idx)
     }
 
-    fn pick(&mut self, fits: impl Fn(&Self, usize) -> bool) -> Option<usize> {
+    pub(super) fn pick(&mut self, fits: impl Fn(&Self, usize) -> bool) -> Option<usize> {
         let places: Vec<usize> = (0..self.state.len()).filter(|idx| fits(self, *idx)).collect();
         places.choose(self.rng).copied()
     }
@@ -614,7 +626,7 @@ impl Site<'_> {
         self.pick(|s, i| i > 0 && (!code || s.hints[i].zone == Zone::Code))
     }
 
-    fn choose(&mut self, options: &[&str]) -> String {
+    pub(super) fn choose(&mut self, options: &[&str]) -> String {
         (*options.choose(self.rng).expect("options are not empty")).to_owned()
     }
 
@@ -642,7 +654,7 @@ impl Site<'_> {
         format!("\n{}", self.state.lexeme(self.line_of(idx).start).trim_start_matches('\n'))
     }
 
-    fn partner(&self, at: usize) -> Option<usize> {
+    pub(super) fn partner(&self, at: usize) -> Option<usize> {
         if self.hints[at].bracket != Bracket::Matched {
             return None;
         }
@@ -681,7 +693,7 @@ impl Site<'_> {
         places
     }
 
-    fn commas_inside(&self, open: usize, close: usize) -> Vec<usize> {
+    pub(super) fn commas_inside(&self, open: usize, close: usize) -> Vec<usize> {
         self.directly_inside(open, close).into_iter().filter(|at| self.raw(*at) == ",").collect()
     }
 
@@ -1037,11 +1049,11 @@ fn replace(at: usize, text: &str) -> Event {
     if text.is_empty() { Event::Delete { at } } else { Event::Substitute { at, text: text.to_owned() } }
 }
 
-fn is_open(raw: &str) -> bool {
+pub(super) fn is_open(raw: &str) -> bool {
     matches!(raw, "(" | "[" | "{")
 }
 
-fn is_close(raw: &str) -> bool {
+pub(super) fn is_close(raw: &str) -> bool {
     matches!(raw, ")" | "]" | "}")
 }
 
@@ -1074,7 +1086,7 @@ mod tests {
     use rand::SeedableRng;
 
     use super::*;
-    use crate::lang::{LANGUAGES, Language, excel::Excel, powershell::PowerShell, python::Python};
+    use crate::lang::{Dialect, LANGUAGES, Language, excel::Excel, powershell::PowerShell, python::Python};
 
     fn profile(language: &dyn Language) -> Profile {
         let text = match language.name() {
@@ -1090,13 +1102,39 @@ mod tests {
         check_in(&Python, damage, before, after);
     }
 
+    #[test]
+    fn slips_still_parse() {
+        let profile: Profile =
+            toml::from_str(include_str!("../../models/python/tests/noise.toml")).expect("valid");
+        for (damage, before, after) in [
+            (Damage::OtherName, "def f(a, b):\n    return a\n", "def f(a, b):\n    return b\n"),
+            (Damage::OffByOne, "x = y[n + 1]\n", "x = y[n]\n"),
+            (Damage::OffByOne, "x = y[n]\n", "x = y[n - 1]\n"),
+            (Damage::OffByOne, "x = 3\n", "x = 4\n"),
+            (Damage::DropOperand, "return f(a) + b.c[0]\n", "return f(a)\n"),
+            (Damage::DropOperand, "return f(a) + b.c[0]\n", "return b.c[0]\n"),
+            (Damage::Unwrap, "x = list(y)\n", "x = y\n"),
+            (Damage::Unwrap, "x = y.copy()\n", "x = y\n"),
+            (Damage::Brackets, "return [n]\n", "return []\n"),
+            (Damage::Brackets, "return x[0]\n", "return x\n"),
+            (Damage::ConfuseMark, "x = a < b\n", "x = a <= b\n"),
+        ] {
+            assert!(Python.faults(after, Dialect::default()).is_empty(), "{after}");
+            check_with(&profile, &Python, damage, before, after);
+        }
+    }
+
     #[track_caller]
     fn check_in(language: &dyn Language, damage: Damage, before: &str, after: &str) {
-        let profile = profile(language);
+        check_with(&profile(language), language, damage, before, after);
+    }
+
+    #[track_caller]
+    fn check_with(profile: &Profile, language: &dyn Language, damage: Damage, before: &str, after: &str) {
         let state = State::new(before.to_owned(), language.style());
         let found = (0..2000).any(|seed| {
             let rng = &mut ChaCha8Rng::seed_from_u64(seed);
-            let mut site = Site { state: &state, hints: state.hints(), profile: &profile, rng };
+            let mut site = Site { state: &state, hints: state.hints(), profile, rng };
             site.events(damage).is_some_and(|events| state.apply(&events) == after)
         });
         assert!(found, "{damage:?} never turns {before:?} into {after:?}");

@@ -37,6 +37,9 @@ pub struct TrainConfig {
     /// Real pairs and their share of the examples.
     pub pairs: Option<PathBuf>,
     pub pairs_share: f64,
+    /// Whether damage must still parse, in whole functions: slips that only tests find.
+    #[serde(default)]
+    pub keeps_parsing: bool,
     pub seed: u64,
     /// Threads that damage code.
     pub n_workers: usize,
@@ -257,6 +260,7 @@ fn open_source(config: &TrainConfig, paths: &Paths) -> Result<Source> {
         corpora,
         pairs,
         pairs_share,
+        keeps_parsing: config.keeps_parsing,
         max_len: usize::try_from(config.max_len)?,
     };
     if let Some(init) = paths.init.as_ref().filter(|_| !vocabulary.exists()) {
@@ -474,14 +478,15 @@ impl Places {
     }
 }
 
-/// Writes damaged texts that the judge refuses, each with the good one, a JSON object a line.
+/// Writes damaged texts, each with the good one, a JSON object a line.
 pub fn pairs(config: &TrainConfig, paths: &Paths, n: usize, out: &mut dyn Write) -> Result<()> {
     let source = open_source(config, paths)?;
     let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
     let mut number = 0;
     while number < n {
         let Some(damaged) = source.draw_damage(&mut rng) else { continue };
-        if damaged.faults.is_empty() {
+        // What parses shows no fault to start from, unless that is what the run is for.
+        if damaged.faults.is_empty() != config.keeps_parsing {
             continue;
         }
         let fixed = damaged.state.apply(&damaged.events);
