@@ -1,11 +1,11 @@
 //! The story on one screen: a text that does not parse goes in, verified repairs come out.
 
-use crate::candidate::{Choice, Trace, combine};
+use crate::candidate::{Candidate, Choice, Trace, combine};
 use crate::diagnose::{Diagnosis, diagnose, place};
 use crate::lang::{Dialect, Fault, Language};
 use crate::patch::Edit;
 use crate::ports::{Denoiser, EngineError, Judge};
-use crate::protocol::Request;
+use crate::protocol::{Aim, Request};
 use crate::rank::{Calibration, Ranked, rank};
 use crate::verify::verify;
 use crate::window::{Lines, Window};
@@ -181,6 +181,29 @@ fn propose(
     ask: &Ask<'_>,
     denoiser: &mut dyn Denoiser,
 ) -> Result<(Vec<Choice>, Option<String>), EngineError> {
+    let (mut choices, refused) = ask_engine(text, Aim::Parses, window, ask, denoiser)?;
+    choices.retain(|choice| brings_further(text, faults, window, choice, ask));
+    Ok((choices, refused))
+}
+
+/// What may be wrong with a text that parses, likeliest first: a slip, as far as the engine can tell.
+pub fn slips(text: &str, ask: &Ask<'_>, denoiser: &mut dyn Denoiser) -> Result<Vec<Candidate>, EngineError> {
+    let mut choices = Vec::new();
+    for window in Lines::new(text, ask.language.style()).cover() {
+        choices.extend(ask_engine(text, Aim::Tests, &window, ask, denoiser)?.0);
+    }
+    choices.sort_by(|x, y| y.score.total_cmp(&x.score));
+    Ok(if choices.is_empty() { Vec::new() } else { combine(text, &[choices], ask.k) })
+}
+
+/// The engine's proposals for a window, best first, and why it refused.
+fn ask_engine(
+    text: &str,
+    aim: Aim,
+    window: &Window,
+    ask: &Ask<'_>,
+    denoiser: &mut dyn Denoiser,
+) -> Result<(Vec<Choice>, Option<String>), EngineError> {
     let (span, region) = (&window.span, &window.region);
     let response = denoiser.repair(&Request {
         id: 0,
@@ -188,6 +211,7 @@ fn propose(
         text: text[region.clone()].to_owned(),
         start: span.start - region.start,
         end: span.end - region.start,
+        aim,
         target: ask.dialect.target,
         k: ask.k,
         budget_ms: ask.budget_ms,
@@ -210,7 +234,6 @@ fn propose(
                 steps: proposal.steps,
             }),
         })
-        .filter(|choice| brings_further(text, faults, window, choice, ask))
         .collect();
     choices.sort_by(|x, y| y.score.total_cmp(&x.score));
     Ok((choices, response.refused))

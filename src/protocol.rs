@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Raised when an older reader would misread a message.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The engine's first line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,7 +17,7 @@ pub struct Greeting {
     pub engine: String,
     /// `cpu` or `cuda:0`.
     pub device: String,
-    /// Languages whose weights were found.
+    /// Languages whose weights were found, and `python/tests` where there are weights for slips.
     pub languages: Vec<String>,
 }
 
@@ -33,6 +33,9 @@ pub struct Request {
     /// The bytes of `text` that may change: whole lines.
     pub start: usize,
     pub end: usize,
+    /// What is wrong with the text.
+    #[serde(default)]
+    pub aim: Aim,
     /// The language version the project is written for.
     pub target: Option<(u8, u8)>,
     /// How many candidates are wanted.
@@ -42,6 +45,27 @@ pub struct Request {
     pub seed: u64,
     /// Whether each candidate tells the way it was found.
     pub trace: bool,
+}
+
+/// What a repair is to reach.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Aim {
+    /// The text parses again.
+    #[default]
+    Parses,
+    /// Its tests pass: it parses before and after, and candidates come by their likelihood.
+    Tests,
+}
+
+impl Request {
+    /// The weights that answer: those of the language, or those for slips that only tests find.
+    pub fn pack(&self) -> String {
+        match self.aim {
+            Aim::Parses => self.lang.clone(),
+            Aim::Tests => format!("{}/tests", self.lang),
+        }
+    }
 }
 
 /// The answer to a [`Request`], best candidate first.

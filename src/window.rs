@@ -76,6 +76,30 @@ impl<'t> Lines<'t> {
         }
     }
 
+    /// Windows for all lines with code in them, one after the other.
+    pub fn cover(&self) -> Vec<Window> {
+        let hints = self.hints();
+        let has_code = |line: usize| {
+            let end = self.counts.get(line + 1).copied().unwrap_or(self.lexemes.len());
+            (self.counts[line]..end)
+                .any(|idx| hints[idx].zone == Zone::Code && self.lexemes[idx].kind != Kind::Newline)
+        };
+        let mut windows = Vec::new();
+        let mut first = 0;
+        while let Some(start) = (first..self.len()).find(|line| has_code(*line)) {
+            let mut end = start + 1;
+            while end < self.len() && self.count(start, end + 1) <= WHOLE {
+                end += 1;
+            }
+            if self.count(start, end) <= LONGEST_LINE {
+                let last = (start..end).rev().find(|line| has_code(*line)).unwrap_or(start);
+                windows.push(self.with_region(start, last + 1));
+            }
+            first = end;
+        }
+        windows
+    }
+
     /// A second window for a fault that `tried` gave no repair for: it ends with the fault's line and
     /// reaches back to the bracket or the block that the fault is in. When that is too far, it lies at
     /// the bracket alone.
@@ -270,6 +294,19 @@ mod tests {
         let tried = lines.window(&fault).expect("short lines");
         let second = lines.earlier(&fault, &tried).expect("starts earlier");
         assert!(text[second.span].starts_with("d = {\n"));
+    }
+
+    #[test]
+    fn windows_cover_all_code() {
+        let text = format!("{}\"\"\"\n{}\"\"\"\n", numbered(40), "word ".repeat(400));
+        let windows = Lines::new(&text, Python.style()).cover();
+        let ends: Vec<&str> = windows
+            .iter()
+            .map(|window| text[window.span.clone()].lines().next_back().unwrap_or_default())
+            .collect();
+        assert_eq!(windows.iter().map(|window| window.span.start).min(), Some(0));
+        assert!(windows.len() > 1 && windows.is_sorted_by_key(|window| window.span.start), "{windows:?}");
+        assert_eq!(ends.last(), Some(&"x39 = f(39, 39)"));
     }
 
     #[test]

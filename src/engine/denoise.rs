@@ -19,7 +19,7 @@ use super::noise::Profile;
 use super::tokens::Tokens;
 use super::train::collate;
 use crate::lang::{Dialect, Fault, Language};
-use crate::protocol::{Proposal, Request, Step};
+use crate::protocol::{Aim, Proposal, Request, Step};
 use crate::state::{Event, State};
 
 /// One language, ready to repair.
@@ -29,6 +29,7 @@ pub struct Denoiser {
     pub tokens: Tokens,
     pub profile: Profile,
     pub limits: SearchLimits,
+    pub aim: Aim,
 }
 
 /// How far the search goes.
@@ -42,6 +43,8 @@ pub struct SearchLimits {
     pub n_single: usize,
     /// Edits of a state that are tried in pairs.
     pub n_paired: usize,
+    /// Places to write in a state.
+    pub n_sites: usize,
     /// Chains that are sampled when the search finds nothing.
     pub n_chains: usize,
     /// How far behind the best answer a path is given up.
@@ -61,12 +64,20 @@ impl Default for SearchLimits {
             n_batches: 12,
             n_single: 96,
             n_paired: 24,
+            n_sites: 16,
             n_chains: 12,
             far: 6.0,
             read_lexemes: 8 << 10,
             judged_bytes: 16 << 20,
             finish: 0.5,
         }
+    }
+}
+
+impl SearchLimits {
+    /// Broader than deep: nearly every text parses, and the tests choose.
+    pub fn for_tests(self) -> Self {
+        Self { n_single: 600, n_sites: 64, n_chains: 0, far: 16.0, finish: 0.0, ..self }
     }
 }
 
@@ -243,8 +254,8 @@ impl Denoiser {
             }
             readings[row].noise = (0..n).map(|at| 1.0 - op(at, 0).exp()).sum::<f64>()
                 + (1..=n).map(|at| gap(at, 1).exp()).sum::<f64>();
-            substitutes.extend(best_sites((0..n).map(|at| (at, op(at, 2))), row));
-            inserts.extend(best_sites((1..=n).map(|at| (at, gap(at, 1))), row));
+            substitutes.extend(best_sites((0..n).map(|at| (at, op(at, 2))), row, self.limits.n_sites));
+            inserts.extend(best_sites((1..=n).map(|at| (at, gap(at, 1))), row, self.limits.n_sites));
         }
         for (sites, is_insert) in [(substitutes, false), (inserts, true)] {
             if sites.is_empty() {
@@ -409,18 +420,20 @@ impl Denoiser {
 const CONTENTS: usize = 16;
 /// Text around the window that is parsed in no time.
 const CHEAP_BYTES: usize = 2048;
-/// Places to write in a state.
-const SITES: usize = 16;
 const CHAIN_STEPS: usize = 8;
 /// Answers that are looked at once more.
 const FINISHED: usize = 16;
 /// Puts sampled answers behind found ones.
 const SAMPLED_COST: f64 = 12.0;
 
-fn best_sites(sites: impl Iterator<Item = (usize, f64)>, row: usize) -> Vec<(usize, usize, f64)> {
+fn best_sites(
+    sites: impl Iterator<Item = (usize, f64)>,
+    row: usize,
+    n_sites: usize,
+) -> Vec<(usize, usize, f64)> {
     let mut sites: Vec<(usize, usize, f64)> = sites.map(|(at, odds)| (row, at, odds)).collect();
     sites.sort_by(|a, b| b.2.total_cmp(&a.2).then(a.1.cmp(&b.1)));
-    sites.truncate(SITES);
+    sites.truncate(n_sites);
     sites
 }
 

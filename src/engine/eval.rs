@@ -12,7 +12,7 @@ use super::denoise::Denoiser;
 use super::example::Example;
 use super::train::loss;
 use crate::lang::Dialect;
-use crate::protocol::Request;
+use crate::protocol::{Aim, Request};
 use crate::state::{State, align};
 
 /// What was measured on pairs that fit into a window and that the judge refuses.
@@ -55,8 +55,9 @@ pub fn evaluate(denoiser: &Denoiser, pairs: &[Pair]) -> Result<Report> {
         let is_short = state.len() < usize::try_from(denoiser.net.config.max_len)?;
         let fixed = pair.fixed_min.as_ref().unwrap_or(&pair.fixed);
         let events = align(&state, &State::new(fixed.clone(), style), ALIGN_LIMIT);
-        let Some(events) = events.filter(|events| is_short && !events.is_empty() && !faults.is_empty())
-        else {
+        let Some(events) = events.filter(|events| {
+            is_short && !events.is_empty() && faults.is_empty() == (denoiser.aim == Aim::Tests)
+        }) else {
             continue;
         };
         report.n += 1;
@@ -69,6 +70,7 @@ pub fn evaluate(denoiser: &Denoiser, pairs: &[Pair]) -> Result<Report> {
             text: pair.broken.clone(),
             start: 0,
             end: pair.broken.len(),
+            aim: denoiser.aim,
             target: None,
             k: 10,
             budget_ms: 10_000,

@@ -12,7 +12,7 @@ use tch::{Device, Kind};
 use super::denoise::{Denoiser, SearchLimits};
 use super::weights::load_pack;
 use crate::lang::{self, LANGUAGES};
-use crate::protocol::{Greeting, Request, Response, VERSION};
+use crate::protocol::{Aim, Greeting, Request, Response, VERSION};
 
 /// Packs by language, read when first asked for.
 pub struct Server {
@@ -29,7 +29,9 @@ impl Server {
 
     /// Speaks JSON lines until `input` ends.
     pub fn serve(&mut self, input: impl BufRead, mut output: impl Write) -> Result<()> {
-        let languages = LANGUAGES.iter().map(|language| language.name().to_owned());
+        let languages = LANGUAGES
+            .iter()
+            .flat_map(|language| [language.name().to_owned(), format!("{}/tests", language.name())]);
         let greeting = Greeting {
             lastmile: VERSION,
             engine: env!("CARGO_PKG_VERSION").to_owned(),
@@ -71,21 +73,25 @@ impl Server {
     }
 
     fn repair(&mut self, request: &Request) -> Result<Vec<crate::protocol::Proposal>, String> {
-        self.pack(&request.lang).map_err(|error| format!("{error:#}"))?.repair(request)
+        self.pack(&request.pack()).map_err(|error| format!("{error:#}"))?.repair(request)
     }
 
-    /// The pack of a language.
+    /// The pack of a language, or that for its tests.
     pub fn pack(&mut self, name: &str) -> Result<&Denoiser> {
         if !self.packs.contains_key(name) {
-            let language = lang::by_name(name).ok_or_else(|| anyhow!("`{name}` is not a language"))?;
-            let folder = self.models.join(language.name());
+            let (lang, aim, limits) = match name.strip_suffix("/tests") {
+                Some(lang) => (lang, Aim::Tests, self.limits.for_tests()),
+                None => (name, Aim::Parses, self.limits),
+            };
+            let language = lang::by_name(lang).ok_or_else(|| anyhow!("`{lang}` is not a language"))?;
+            let folder = self.models.join(name);
             let (net, tokens) = load_pack(&folder, self.device)?;
             let kind = if fast_bf16(self.device) { Kind::BFloat16 } else { Kind::Float };
             let noise = folder.join("noise.toml");
             let text =
                 std::fs::read_to_string(&noise).with_context(|| format!("reading `{}`", noise.display()))?;
             let profile = toml::from_str(&text).with_context(|| format!("`{}`", noise.display()))?;
-            let denoiser = Denoiser { language, net: net.cast(kind), tokens, profile, limits: self.limits };
+            let denoiser = Denoiser { language, net: net.cast(kind), tokens, profile, limits, aim };
             self.packs.insert(name.to_owned(), denoiser);
         }
         Ok(&self.packs[name])

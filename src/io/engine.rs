@@ -151,8 +151,9 @@ impl Running {
     }
 
     fn ask(&mut self, request: &Request, wait: Duration) -> Result<Response, EngineError> {
-        if !self.greeting.languages.contains(&request.lang) {
-            return Err(EngineError::NoWeights { program: self.program.clone(), lang: request.lang.clone() });
+        let lang = request.pack();
+        if !self.greeting.languages.contains(&lang) {
+            return Err(EngineError::NoWeights { program: self.program.clone(), lang });
         }
         let line = serde_json::to_string(request).expect("a request is plain data");
         self.process.send(line);
