@@ -5,7 +5,10 @@
 
 DIR of --files holds one folder for each repository of `powershell.toml`, named owner+name, at the commit named
 there; --snippets holds documentation examples ({"text", "source", "native"} a line; native are command lines of
-other programs). Writes OUT/powershell.{files,snippets,native}.jsonl.zst and OUT/powershell.manifest.json.
+other programs). Writes OUT/powershell.{files,snippets,native,derived}.jsonl.zst and OUT/powershell.manifest.json.
+
+OUT/powershell.derived.jsonl.zst holds what people break often and documentation writes rarely, made of the other two: programs
+called by a quoted path, `--%`, several statements in one line, quotes inside quotes.
 
 Left out: files over 60 kB, with a line over 600 characters, that are no UTF-8 or UTF-16; texts seen before, blanks and
 case apart; files that a benchmark row comes from, under any path with the same repository and name, and every text
@@ -16,6 +19,7 @@ judge of the language pack. Needs `pip install zstandard`.
 import argparse
 import hashlib
 import json
+import random
 import re
 from pathlib import Path
 
@@ -37,6 +41,75 @@ def key(text):
     return re.sub(r"\s+", "", text).lower()
 
 
+FOLDERS = [r"C:\Program Files", r"C:\Program Files (x86)", r"C:\Program Files", r"C:\Tools", r"D:\My Apps", "$env:ProgramFiles",
+           "${env:ProgramFiles(x86)}", "$PSScriptRoot", "$env:SystemRoot\\system32", "$root", ".", r"C:\Users\me\App Data"]
+BREAKS = re.compile(r"[|,{(`+=]\s*$")
+
+
+def called(line, rng):
+    """The command line of a program, called by its path."""
+    name, _, rest = line.partition(" ")
+    if not re.fullmatch(r"[A-Za-z][\w.-]*", name):
+        return None
+    folders = [rng.choice(FOLDERS)] + rng.sample([name.title(), "bin", name.title() + " Suite", "v2.1", "x64"], rng.randrange(3))
+    program = "\\".join(folders + [name + rng.choice([".exe", ".exe", ".exe", ".bat", ".ps1", ""])])
+    quote = rng.choice(['"', '"', '"', "'"]) if "$" not in program else '"'
+    call = rng.choice(["& ", "& ", "& ", "& ", "& ", "&", ". "])
+    rest = re.sub(r"\b(?:path/to|/path/to)/([\w.]+)", lambda m: f'"C:\\My Files\\{m.group(1)}"', rest)
+    text = f"{call}{quote}{program}{quote} {rest}".rstrip()
+    if " " not in program and rng.random() < 0.3:
+        text = f"{call}{program} {rest}".rstrip()
+    front = rng.choice(["", "", "", "", "", "$result = ", "$out = ", "Get-Content list.txt | ", f"{name} | "])
+    return front + text
+
+
+def verbatim(line, rng):
+    """The same with its arguments left alone by PowerShell."""
+    name, _, rest = line.partition(" ")
+    if not rest or not re.search(r"[<>;(){}|&@,]", rest):
+        return None
+    return f"{name} --% {rest}"
+
+
+def in_one_line(text, rng):
+    """Short statements that stand below each other, behind each other."""
+    lines = [line.strip() for line in text.strip().split("\n") if line.strip() and not line.strip().startswith("#")]
+    if not 2 <= len(lines) <= 5 or any(BREAKS.search(line) or "#" in line or "@'" in line or '@"' in line for line in lines):
+        return None
+    if any(line.startswith(("|", "-", "}", ")", ".", "else", "catch")) or line.count("{") != line.count("}") for line in lines):
+        return None
+    return rng.choice(["; ", "; ", ";", " ; "]).join(line.rstrip(";") for line in lines)
+
+
+def quoted(text, rng):
+    """A string with quotes around some of its words."""
+    strings = [m for m in re.finditer(r'"([^"`\n]{4,80})"', text) if len(m.group(1).split()) > 1]
+    if not strings:
+        return None
+    found = rng.choice(strings)
+    words = found.group(1).split(" ")
+    first = rng.randrange(len(words))
+    last = min(len(words) - 1, first + rng.randrange(3))
+    words[first], words[last] = '`"' + words[first], words[last] + '`"'
+    return text[: found.start(1)] + " ".join(words) + text[found.end(1) :]
+
+
+def derived(snippets, native):
+    """Texts made of those rows, the same every time."""
+    rng = random.Random(1)
+    for row in native:
+        text = row["text"].strip()
+        if "\n" not in text and rng.random() < 0.2:
+            yield called(text, rng), row["source"]
+        if "\n" not in text and rng.random() < 0.5:
+            yield verbatim(text, rng), row["source"]
+    for row in snippets:
+        if len(row["text"]) < 2000:
+            yield in_one_line(row["text"], rng), row["source"]
+        if len(row["text"]) < 2000 and rng.random() < 0.3:
+            yield quoted(row["text"], rng), row["source"]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--files", type=Path, required=True)
@@ -55,7 +128,7 @@ def main():
     # Keys of short rows would forbid too much.
     held = {text for text in held if len(text) >= 60}
     exact = {hashlib.sha256(text.encode()).digest() for text in held}
-    rows = {"files": [], "snippets": [], "native": []}
+    rows = {"files": [], "snippets": [], "native": [], "derived": []}
 
     def add(part, text, source):
         short = key(text)
@@ -78,6 +151,9 @@ def main():
     for line in args.snippets.open(encoding="utf-8"):
         row = json.loads(line)
         add("native" if row.get("native") else "snippets", row["text"], row["source"])
+    for text, source in derived(*([json.loads(line) for line in rows[part]] for part in ("snippets", "native"))):
+        if text:
+            add("derived", text, source)
     args.out.mkdir(parents=True, exist_ok=True)
     manifest = {}
     for part, lines in rows.items():
