@@ -61,6 +61,8 @@ pub struct LexStyle {
     pub comment: Option<char>,
     /// Blanks go around operators and after commas.
     pub airy: bool,
+    /// Braces hold statements, with blanks around each.
+    pub blocks: bool,
     /// `$A$10` is a column and a row, so that one of them can be mended alone.
     pub cells: bool,
     /// Marks around a comment of any number of lines.

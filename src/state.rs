@@ -274,8 +274,11 @@ impl<'s> Writer<'s> {
                 Some(if before_quote && self.state.style.quote_prefixes.contains(&text) { "" } else { " " }),
             ),
             _ => match text {
+                "{" if self.state.style.blocks => (if opens { "" } else { space }, Some(space)),
+                "}" if self.state.style.blocks => (if last == "{" { "" } else { space }, None),
                 "(" | "[" | "{" => {
-                    let calls = matches!(last_kind, Kind::Word) || matches!(last, ")" | "]");
+                    let is_operator = self.state.style.sigils.contains('-') && last.starts_with('-');
+                    let calls = last_kind == Kind::Word && !is_operator || matches!(last, ")" | "]");
                     (
                         if calls || opens {
                             ""
@@ -395,7 +398,7 @@ fn substitution_cost(x: &str, y: &str) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lang::{Language, python::Python};
+    use crate::lang::{Language, powershell::PowerShell, python::Python};
 
     fn state(text: &str) -> State {
         State::new(text.to_owned(), Python.style())
@@ -425,6 +428,21 @@ mod tests {
             ("foo bar(x)", "foo.bar(x)"),
         ] {
             check(before, after, after);
+        }
+    }
+
+    #[test]
+    fn blanks_go_around_braces_of_blocks() {
+        for (before, after) in [
+            ("if ($a)\n    b\n}\n", "if ($a) {\n    b\n}\n"),
+            ("{ f -a b | g", "{ f -a b } | g"),
+            ("$a -f Get-B", "$a -f (Get-B)"),
+            ("f {}\nif ($a) { b\n", "f {}\nif ($a) { b }\n"),
+            ("if ($a) {\n    b\nc\n", "if ($a) {\n    b\n}\nc\n"),
+        ] {
+            let [before, after] = [before, after].map(|text| State::new(text.to_owned(), PowerShell.style()));
+            let events = align(&before, &after, 500).expect("short");
+            assert_eq!(before.apply(&events), after.text, "{events:?}");
         }
     }
 

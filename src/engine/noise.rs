@@ -119,6 +119,7 @@ pub enum Damage {
     Substitute,
     Swap,
     Double,
+    DoubleLine,
     /// What a person did in a real pair.
     Habit,
 }
@@ -304,6 +305,12 @@ impl Site<'_> {
                 self.confuse(at)
             }
             Damage::ExtraMark => {
+                if self.rng.random_bool(0.1) {
+                    // A list that lost its last element.
+                    let at = self.pick(|s, i| s.is_code(i) && matches!(s.raw(i), ")" | "]"))?;
+                    let at = if self.kind(at - 1) == Kind::Newline { at - 1 } else { at };
+                    return Some(vec![Event::Insert { at, text: ",".to_owned() }]);
+                }
                 let text = self.profile.marks.choose(self.rng)?.clone();
                 let at = if self.rng.random_bool(0.4) {
                     let end = self.pick(Self::ends_line)?;
@@ -390,7 +397,7 @@ impl Site<'_> {
             }
             Damage::JoinLines => {
                 let at =
-                    self.pick(|s, i| i > 0 && s.kind(i) == Kind::Newline && s.hints[i].zone != Zone::Text)?;
+                    self.pick(|s, i| i > 0 && s.kind(i) == Kind::Newline && s.hints[i].zone == Zone::Code)?;
                 Some(vec![Event::Delete { at }])
             }
             Damage::SplitLine => {
@@ -540,6 +547,19 @@ impl Site<'_> {
                 let (here, next) =
                     (self.state.lexeme(at).into_owned(), self.state.lexeme(at + 1).into_owned());
                 Some(vec![Event::Substitute { at, text: next }, Event::Substitute { at: at + 1, text: here }])
+            }
+            Damage::DoubleLine => {
+                let at = self.pick(|s, i| s.kind(i) == Kind::Newline && i + 1 < s.state.len())?;
+                let line = self.line_of(at + 1);
+                let copy = line.clone().map(|i| self.state.lexeme(i).into_owned());
+                let copy = if line.start == 0 {
+                    vec!["\n".to_owned()].into_iter().chain(copy.skip(1)).collect::<Vec<_>>()
+                } else {
+                    copy.collect()
+                };
+                (3..=14)
+                    .contains(&line.len())
+                    .then(|| copy.into_iter().map(|text| Event::Insert { at: line.end, text }).collect())
             }
             Damage::Double => {
                 let at = self.anywhere()?;
@@ -1186,6 +1206,8 @@ mod tests {
         check(Damage::DropBracket, "if ($a) {\n    b\n}\n", "if ($a) {\n    b\n\n");
         check(Damage::DropBracket, "if ($a) {\n    b\n}\nc\n", "if ($a) {\n    b\nc\n");
         check(Damage::ExtraBracket, "if ($a) {\n    b\n}\n", "if ($a) {\n    b\n}\n}\n");
+        check(Damage::DoubleLine, "f {\n    It a {\n    }\n}\n", "f {\n    It a {\n    It a {\n    }\n}\n");
+        check(Damage::ExtraMark, "param(\n    $a\n)\n", "param(\n    $a,\n)\n");
         check(Damage::Sigil, "$a = $false", "$a = false");
         check(Damage::NestQuote, "\"a `\"b`\" c\"", "\"a \"b\" c\"");
         check(Damage::ConfuseWord, "if ($a -eq 1) {}", "if ($a eq 1) {}");

@@ -125,8 +125,10 @@ impl<'t> Braces<'t> {
                 continue;
             }
             if self.depth(at) <= depth {
-                // A block whose lines are not indented tells nothing.
-                return (!is_first).then_some(code);
+                // A block whose lines are not indented tells nothing, but for a head that stands there twice.
+                let end = self.text[code..].find('\n').map_or(self.text.len(), |length| code + length);
+                let opens = self.pairs.iter().any(|pair| (code..end).contains(&pair.open));
+                return (!is_first || opens).then_some(code);
             }
             is_first = false;
         }
@@ -173,6 +175,7 @@ mod tests {
         check_unclosed("f\n{\n\tif\n\t{\n\t\ta\n\t^else\n\t{\n\t\tb\n\t}\n}\n");
         check_unclosed("f {\n    if {\n        while {\n            a\n        ^b\n    }\n    c\n}\n");
         check_unclosed("f {\na\nb^\n");
+        check_unclosed("f {\n^f {\n    a\n}\n");
     }
 
     #[test]

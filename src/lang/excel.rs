@@ -23,6 +23,7 @@ static STYLE: LexStyle = LexStyle {
     escape: None,
     comment: None,
     airy: false,
+    blocks: false,
     cells: true,
     block_comment: None,
 };

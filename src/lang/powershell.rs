@@ -29,6 +29,7 @@ static STYLE: LexStyle = LexStyle {
     escape: Some('`'),
     comment: Some('#'),
     airy: true,
+    blocks: true,
     cells: false,
     block_comment: Some(("<#", "#>")),
 };

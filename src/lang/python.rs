@@ -29,6 +29,7 @@ static STYLE: LexStyle = LexStyle {
     escape: Some('\\'),
     comment: Some('#'),
     airy: true,
+    blocks: false,
     cells: false,
     block_comment: None,
 };
