@@ -96,6 +96,8 @@ struct Reading {
     moves: Vec<Move>,
     /// Expected number of edits still to come.
     noise: f64,
+    /// Logarithm of the probability that none is.
+    rest: f64,
 }
 
 /// A state on the way, with the logarithm of the probability of the path to it.
@@ -185,9 +187,9 @@ impl Denoiser {
             n_read += states.iter().map(State::len).sum::<usize>();
             let faults: Vec<Vec<Fault>> = states.iter().map(|state| frame.faults(&state.text)).collect();
             let readings = self.read(&states, &faults, &vec![0; states.len()]);
-            for ((idx, state), Reading { moves, noise }) in batch.into_iter().zip(&states).zip(readings) {
-                search.nodes[idx].noise = noise;
-                for leap in self.leaps(&moves, frame.before.len() + frame.after.len()) {
+            for ((idx, state), reading) in batch.into_iter().zip(&states).zip(readings) {
+                search.nodes[idx].noise = reading.noise;
+                for leap in self.leaps(&reading.moves, frame.before.len() + frame.after.len()) {
                     if search.n_judged >= n_judged || search.n_judged % 64 == 63 && Instant::now() >= deadline
                     {
                         return;
@@ -254,6 +256,8 @@ impl Denoiser {
             }
             readings[row].noise = (0..n).map(|at| 1.0 - op(at, 0).exp()).sum::<f64>()
                 + (1..=n).map(|at| gap(at, 1).exp()).sum::<f64>();
+            readings[row].rest =
+                (0..n).map(|at| op(at, 0)).sum::<f64>() + (1..=n).map(|at| gap(at, 0)).sum::<f64>();
             substitutes.extend(best_sites((0..n).map(|at| (at, op(at, 2))), row, self.limits.n_sites));
             inserts.extend(best_sites((1..=n).map(|at| (at, gap(at, 1))), row, self.limits.n_sites));
         }
@@ -300,43 +304,33 @@ impl Denoiser {
         readings
     }
 
-    /// Adds to the score of the best answers how sure the network is that nothing is left to edit.
+    /// Adds to the score of the best answers how sure the network is that nothing is left to edit. Where it is
+    /// sure that something is, it goes on: a judge may accept half of a repair.
     fn finish(&self, frame: &Frame, search: &mut Search) {
-        let mut best: Vec<(String, f64)> =
-            search.goals.iter().map(|(text, goal)| (text.clone(), goal.score)).collect();
-        best.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-        let fits = |text: &State| text.len() + 1 < usize::try_from(self.net.config.max_len).unwrap_or(0);
-        let states: Vec<State> = best
-            .into_iter()
-            .take(FINISHED)
-            .map(|(text, _)| State::new(text, self.language.style()))
-            .filter(fits)
-            .collect();
-        if states.is_empty() || self.limits.finish == 0.0 {
+        if self.limits.finish == 0.0 {
             return;
         }
-        let inputs: Vec<Input> =
-            states.iter().map(|state| Input::new(&self.tokens, state, &frame.faults(&state.text))).collect();
-        let batch = collate(&inputs.iter().collect::<Vec<_>>(), self.net.weights()[0].device());
-        let odds = self.net.forward(&batch);
-        let quiet = |logits: &Tensor| logits.log_softmax(-1, Kind::Float).select(-1, 0) * &batch.valid;
-        let (keep, nothing) = (quiet(&odds.ops), quiet(&odds.inserts));
-        // The gap before the first lexeme is no place for an insertion.
-        let nothing = nothing.narrow(1, 1, nothing.size()[1] - 1).sum_dim_intlist(
-            [1i64].as_slice(),
-            false,
-            Kind::Float,
-        );
-        let done = floats(&(keep.sum_dim_intlist([1i64].as_slice(), false, Kind::Float) + nothing));
+        let fits = |text: &State| text.len() + 1 < usize::try_from(self.net.config.max_len).unwrap_or(0);
         let mut scored: HashSet<String> = HashSet::new();
         let mut least = f64::INFINITY;
-        for (state, done) in states.into_iter().zip(done) {
-            if let Some(goal) = search.goals.get_mut(&state.text) {
-                goal.rest = f64::from(done);
-                goal.score += self.limits.finish * goal.rest;
-                least = least.min(goal.score);
+        let mut texts = search.best(FINISHED);
+        for _ in 0..ROUNDS {
+            let states: Vec<State> =
+                texts.into_iter().map(|text| State::new(text, self.language.style())).filter(fits).collect();
+            if states.is_empty() {
+                break;
             }
-            scored.insert(state.text);
+            let readings = self.read(&states, &vec![Vec::new(); states.len()], &vec![0; states.len()]);
+            texts = Vec::new();
+            for (state, reading) in states.into_iter().zip(readings) {
+                texts.extend(search.go_on(&state, &reading, frame));
+                if let Some(goal) = search.goals.get_mut(&state.text) {
+                    goal.rest = reading.rest;
+                    goal.score += self.limits.finish * goal.rest;
+                    least = least.min(goal.score);
+                }
+                scored.insert(state.text);
+            }
         }
         for (text, goal) in &mut search.goals {
             if !scored.contains(text) {
@@ -423,6 +417,8 @@ const CHEAP_BYTES: usize = 2048;
 const CHAIN_STEPS: usize = 8;
 /// Answers that are looked at once more.
 const FINISHED: usize = 16;
+/// How often an answer is gone on from, and the last one looked at.
+const ROUNDS: usize = 3;
 /// Puts sampled answers behind found ones.
 const SAMPLED_COST: f64 = 12.0;
 
@@ -554,6 +550,41 @@ impl Search {
             self.open.push((Ordered(score), std::cmp::Reverse(self.nodes.len())));
             self.nodes.push(Node { score, text, depth, noise: 0.0, parent: Some((parent, moves)) });
         }
+    }
+
+    /// The texts of the best goals.
+    fn best(&self, n: usize) -> Vec<String> {
+        let mut best: Vec<(&String, f64)> =
+            self.goals.iter().map(|(text, goal)| (text, goal.score)).collect();
+        best.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(b.0)));
+        best.into_iter().take(n).map(|(text, _)| text.clone()).collect()
+    }
+
+    /// Takes all moves that are likelier than not from a goal; the new goal, if the judge accepts that, too.
+    fn go_on(&mut self, state: &State, reading: &Reading, frame: &Frame) -> Option<String> {
+        let mut sure: Vec<Move> = Vec::new();
+        for one in reading.moves.iter().filter(|one| one.chance > 0.5f64.ln()) {
+            if !sure.iter().any(|other| clash(other, one)) {
+                sure.push(one.clone());
+            }
+        }
+        let goal = self.goals.get(&state.text).filter(|_| !sure.is_empty())?;
+        let text = state.apply(&sure.iter().map(|one| one.event.clone()).collect::<Vec<_>>());
+        if !self.seen.insert(text.clone()) || !frame.faults(&text).is_empty() {
+            return None;
+        }
+        let score = goal.score + sure.iter().map(|one| one.chance).sum::<f64>();
+        let parent = goal.node.clone();
+        self.nodes.push(Node {
+            score: goal.score,
+            text: state.text.clone(),
+            depth: 0,
+            noise: reading.noise,
+            parent,
+        });
+        let node = Some((self.nodes.len() - 1, sure));
+        self.goals.insert(text.clone(), Goal { score, rest: 0.0, node, votes: 0 });
+        Some(text)
     }
 
     /// The way to a goal, one step for every edit.
