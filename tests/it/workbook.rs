@@ -215,7 +215,7 @@ fn a_copy_is_repaired_when_asked() {
 #[test]
 fn tables_are_repaired_by_cell() {
     let table =
-        b"\xef\xbb\xbfname,total\r\n\"caf\xc3\xa9, x\",\"=IF(A1=\"\"\"\",1,2\"\r\n=== end ===,=SUM(B1:B2)";
+        b"\xef\xbb\xbfname,total\r\n\"\xc3\xa9t\xc3\xa9, x\",\"=IF(A1=\"\"\"\",1,2\"\r\n=== end ===,=SUM(B1:B2)";
     let sandbox =
         Sandbox::new(&[("t.csv", table), ("u.tsv", b"=MAX(A1:A9\t\xe9\n"), ("v.csv", b"a;=SUM(A1;A2\n")]);
     assert_snapshot!(sandbox.run(&["fix", "--write", "--unsafe"]), @r#"
