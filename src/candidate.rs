@@ -53,7 +53,8 @@ pub fn combine(text: &str, windows: &[Vec<Choice>], k: usize) -> Vec<Candidate> 
     let mut seen_texts = HashSet::from([text.to_owned()]);
     let mut candidates = Vec::new();
     for picks in best_sums(windows, TRIES * k) {
-        let Some(after) = apply(text, windows, &picks) else { continue };
+        let Some(mut after) = apply(text, windows, &picks) else { continue };
+        after.push_str(lost_end(text, &after));
         if !seen_texts.insert(after.clone()) {
             continue;
         }
@@ -68,6 +69,17 @@ pub fn combine(text: &str, windows: &[Vec<Choice>], k: usize) -> Vec<Candidate> 
         });
     }
     candidates
+}
+
+/// The line end that the last line of `before` has and that of `after` has not.
+fn lost_end(before: &str, after: &str) -> &'static str {
+    let is_lost = !after.is_empty() && !after.ends_with('\n');
+    match before {
+        _ if !is_lost => "",
+        before if before.ends_with("\r\n") => "\r\n",
+        before if before.ends_with('\n') => "\n",
+        _ => "",
+    }
 }
 
 /// The text after one choice for each window; `None` when two of them touch the same place.
@@ -159,5 +171,23 @@ mod tests {
         let first = vec![choice("a", "ab", 0.0), choice("a", "b", -1.0)];
         let second = vec![choice("ab", "abc", 0.0), choice("ab", "a", -0.5), choice("ab", "abc", -1.0)];
         assert_eq!(texts(&combine("a", &[first, second], 4)), ["abc"]);
+    }
+
+    #[test]
+    fn the_last_line_keeps_its_end() {
+        let combined = |before: &str, after: &str| {
+            let candidates = combine(before, &[vec![choice(before, after, 0.0)]], 1);
+            candidates.into_iter().next().map(|candidate| candidate.text)
+        };
+        let rows = [
+            ("{\n", "{\n}", "{\n}\n"),
+            ("{\r\n\r\n", "{\r\n\r\n}", "{\r\n\r\n}\r\n"),
+            ("{\n", "{}\n", "{}\n"),
+            ("{", "{\n}", "{\n}"),
+        ];
+        for (before, after, expected) in rows {
+            assert_eq!(combined(before, after).as_deref(), Some(expected));
+        }
+        assert_eq!(combined("x\n", "").as_deref(), Some(""));
     }
 }
