@@ -53,6 +53,8 @@ pub struct LexStyle {
     pub joiners: &'static str,
     pub quotes: &'static str,
     pub long_strings: LongStrings,
+    /// Words with a blank between them that are one lexeme, so that one edit mends them.
+    pub phrases: &'static [&'static str],
     /// Words that belong to the quote after them.
     pub quote_prefixes: &'static [&'static str],
     /// The character that takes the meaning from the next one, inside strings.
@@ -138,7 +140,8 @@ fn next(rest: &str, style: &LexStyle) -> (Kind, usize) {
     let opens_word =
         is_word_start(first) || (style.sigils.contains(first) && second.is_some_and(is_word_start));
     if opens_word {
-        return (Kind::Word, word_len(rest, style));
+        let phrase = style.phrases.iter().find(|phrase| starts_with_phrase(rest, phrase));
+        return (Kind::Word, phrase.map_or_else(|| word_len(rest, style), |phrase| phrase.len()));
     }
     if first.is_ascii_digit() {
         return (Kind::Number, number_len(rest, style));
@@ -172,6 +175,12 @@ fn here_quote(rest: &str, opens_line: bool) -> Option<(Kind, usize)> {
 
 fn is_word_start(c: char) -> bool {
     c == '_' || c.is_alphabetic()
+}
+
+/// In any case of letters, and not as the beginning of a longer word.
+fn starts_with_phrase(rest: &str, phrase: &str) -> bool {
+    rest.get(..phrase.len()).is_some_and(|start| start.eq_ignore_ascii_case(phrase))
+        && !rest[phrase.len()..].starts_with(|c: char| c == '_' || c.is_alphanumeric())
 }
 
 fn word_len(rest: &str, style: &LexStyle) -> usize {
@@ -371,6 +380,20 @@ mod tests {
         check("f(a.b)", &["f", "(", "a", ".", "b", ")"]);
         check("321tup", &["321tup"]);
         check(">>> x", &[">>>", "x"]);
+    }
+
+    #[test]
+    fn a_phrase_is_one_lexeme() {
+        let words = |text: &str| {
+            let lexemes = lex(text, PowerShell.style());
+            lexemes[1..]
+                .iter()
+                .map(|lexeme| text[lexeme.span.clone()].to_owned())
+                .collect::<Vec<_>>()
+                .join("|")
+        };
+        assert_eq!(words("Else If ($a)"), "Else If|(|$a|)");
+        assert_eq!(words("else ifs; else  if"), "else|ifs|;|else|if");
     }
 
     #[test]

@@ -19,6 +19,7 @@ static STYLE: LexStyle = LexStyle {
     joiners: ".",
     quotes: "\"'",
     long_strings: LongStrings::None,
+    phrases: &[],
     quote_prefixes: &[],
     escape: None,
     comment: None,

@@ -25,6 +25,7 @@ static STYLE: LexStyle = LexStyle {
     joiners: "-",
     quotes: "'\"",
     long_strings: LongStrings::Here,
+    phrases: &["else if"],
     quote_prefixes: &[],
     escape: Some('`'),
     comment: Some('#'),

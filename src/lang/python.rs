@@ -25,6 +25,7 @@ static STYLE: LexStyle = LexStyle {
     joiners: "",
     quotes: "'\"",
     long_strings: LongStrings::Triple,
+    phrases: &[],
     quote_prefixes: &["r", "b", "f", "u", "R", "B", "F", "U", "rb", "br", "fr", "rf"],
     escape: Some('\\'),
     comment: Some('#'),
