@@ -45,6 +45,9 @@ const EXAMPLES: &str = r#"Examples:
 Candidates come best first and all parse; a text that is fine has none, and one that could not be repaired
 has a "reason". A line that cannot be read gets an answer with "error". A row may name its language version: {"target": "3.9"}."#;
 
+/// The byte order mark.
+const MARK: char = '\u{feff}';
+
 /// The longest line that is read.
 const MAX_LINE: u64 = 64 * 1024 * 1024;
 
@@ -136,16 +139,19 @@ fn answer(
     let Some(language) = lang::by_name(&row.lang) else {
         return fail(row.id, format!("unknown language `{}`", row.lang));
     };
-    if language.is_too_deep(&row.text) {
+    // A mark at the start is none of the text, as it is none of that of a file.
+    let text = row.text.strip_prefix(MARK).unwrap_or(&row.text);
+    let mark = &row.text[..row.text.len() - text.len()];
+    if language.is_too_deep(text) {
         return fail(row.id, Skip::TooDeep.to_string());
     }
     let target = row.target.as_deref().and_then(|target| target.split_once('.'));
     let target = target.and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
     let (ask, engine) = session.ask(language, Dialect { target });
-    match pipeline::repair(&row.text, &ask, engine) {
+    match pipeline::repair(text, &ask, engine) {
         Ok(repair) => Answer {
             id: row.id,
-            candidates: repair.suggestions.iter().map(|ranked| candidate(ranked, &ask, args)).collect(),
+            candidates: repair.suggestions.iter().map(|ranked| candidate(ranked, mark, &ask, args)).collect(),
             reason: repair.reason,
             ..Answer::default()
         },
@@ -157,10 +163,10 @@ fn answer(
     }
 }
 
-fn candidate(ranked: &Ranked, ask: &Ask, args: &RepairArgs) -> Candidate {
+fn candidate(ranked: &Ranked, mark: &str, ask: &Ask, args: &RepairArgs) -> Candidate {
     let candidate = ranked.verified.candidate();
     Candidate {
-        text: candidate.text.clone(),
+        text: format!("{mark}{}", candidate.text),
         score: candidate.score,
         confidence: ranked.confidence.filter(|_| args.features || ask.calibration.is_some()),
         features: args.features.then(|| FEATURES.into_iter().zip(ranked.features).collect()),

@@ -67,6 +67,12 @@ fn odd_texts_are_answered() {
 }
 
 #[test]
+fn a_mark_at_the_start_stays() {
+    let answer = repair(r#"{"id":1,"lang":"python","text":"\ufefff(\n"}"#, &[]);
+    assert!(answer.contains("\"text\":\"\u{feff}f()\\n\""), "{answer}");
+}
+
+#[test]
 fn a_row_may_name_its_language_version() {
     let row = |target: &str| {
         format!(r#"{{"id":1,"lang":"python","text":"with (a as b, c as d):\n f(\n"{target}}}"#)
