@@ -20,7 +20,7 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.* ## /  \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
 
 .PHONY: demo
-demo: build ## build, then find and repair faults in a few Python files
+demo: build ## build, then find and repair faults in a few files
 	@sh tests/setup/demo.sh
 
 .PHONY: test

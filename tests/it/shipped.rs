@@ -57,6 +57,14 @@ fn everyday_slips_are_mended() {
         ("=ROUND(D4*1.2 2)", "=ROUND(D4*1.2, 2)"),
     ];
     check("excel", &rows);
+    let rows = [
+        ("if ($count -gt 3 {\n    exit 1\n}\n", "if ($count -gt 3) {\n    exit 1\n}\n"),
+        ("foreach ($n in $names) {\n    Write-Host $n\n", "foreach ($n in $names) {\n    Write-Host $n\n}\n"),
+        ("$list = @(1, 2, 3\n", "$list = @(1, 2, 3)\n"),
+        ("Write-Host \"done\n", "Write-Host \"done\"\n"),
+        ("\"C:\\Program Files\\tool.exe\" --quick\n", "& \"C:\\Program Files\\tool.exe\" --quick\n"),
+    ];
+    check("powershell", &rows);
 }
 
 #[test]
