@@ -28,6 +28,16 @@ pub mod candidate;
 
 pub mod verify;
 
+pub mod suite;
+
+pub mod imports;
+
+pub mod results;
+
+pub mod verdict;
+
+pub mod smell;
+
 pub mod rank;
 
 pub mod patch;

@@ -1,7 +1,10 @@
 //! What the core needs from the world.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use crate::protocol::{Request, Response};
 
@@ -64,4 +67,57 @@ impl EngineError {
             }
         }
     }
+}
+
+/// Runs programs of a project. They are not trusted.
+pub trait Runner {
+    fn run(&mut self, job: &Job) -> Result<Outcome, RunError>;
+}
+
+/// One program to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Job {
+    /// The program and its arguments. A bare name is looked for in `PATH`.
+    pub argv: Vec<String>,
+    /// The folder it runs in, and the only one it may write to.
+    pub tree: PathBuf,
+    /// What it may read outside of `tree`, at the same place: virtual environments, for the most part.
+    pub readable: Vec<PathBuf>,
+    /// Comes on top of the few variables that the runner lets through.
+    pub env: BTreeMap<String, String>,
+    pub stdin: Vec<u8>,
+    /// How long it may take by the clock on the wall.
+    pub timeout: Duration,
+}
+
+/// How a program ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    pub exit: Exit,
+    /// May be cut in the middle where there was too much of it; the end is there.
+    pub stdout: Vec<u8>,
+    pub stderr: Vec<u8>,
+    pub duration: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Exit {
+    Code(i32),
+    Signal(i32),
+    TimedOut,
+    TooManyProcesses,
+    TooMuchMemory,
+}
+
+/// Why a program could not be run at all.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RunError {
+    #[error("`{program}` was not found")]
+    NotFound { program: String },
+
+    #[error("`{program}` could not be started: {reason}")]
+    Start { program: String, reason: String },
+
+    #[error("no sandbox could be set up: {reason}")]
+    Sandbox { reason: String },
 }

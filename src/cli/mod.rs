@@ -1,5 +1,6 @@
 //! The command line: what can be asked, and which exit code answers it.
 
+use std::env;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,6 +9,7 @@ use anyhow::Result;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::config::Format;
+use crate::io::sandbox;
 use crate::lang::STACK;
 
 mod apply;
@@ -146,6 +148,13 @@ impl From<FormatArg> for Format {
 ///
 /// On a thread with a stack of its own: how deep judges may go must not depend on the system.
 pub fn main() -> ExitCode {
+    // Before anything else: a process of a sandbox must have one thread.
+    let args: Vec<_> = env::args_os().skip(1).collect();
+    if let Some((command, args)) = args.split_first()
+        && command == sandbox::COMMAND
+    {
+        return sandbox::init(args);
+    }
     let cli = Cli::parse();
     let thread = std::thread::Builder::new().stack_size(STACK).spawn(|| answer(cli));
     let answer = thread.map(std::thread::JoinHandle::join);

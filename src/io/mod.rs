@@ -1,7 +1,11 @@
 //! The world: files and processes. No decisions are made here.
 
 pub mod engine;
+pub mod environment;
 pub mod files;
 pub mod git;
 mod lines;
 pub mod pwsh;
+pub mod sandbox;
+pub mod tree;
+pub mod trial;

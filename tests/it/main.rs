@@ -10,6 +10,8 @@ mod check;
 #[cfg(unix)]
 mod config;
 #[cfg(unix)]
+mod copies;
+#[cfg(unix)]
 mod doctor;
 #[cfg(unix)]
 mod engine_faults;
@@ -24,13 +26,29 @@ mod install;
 #[cfg(unix)]
 mod managers;
 #[cfg(unix)]
+mod mutated;
+#[cfg(unix)]
+mod project;
+#[cfg(unix)]
+mod projects;
+#[cfg(unix)]
 mod pwsh;
 #[cfg(unix)]
 mod repair;
 #[cfg(unix)]
 mod repo;
+#[cfg(target_os = "linux")]
+mod sandbox_hostile;
+#[cfg(target_os = "linux")]
+mod sandbox_ladder;
+#[cfg(target_os = "linux")]
+mod sandbox_reports;
+#[cfg(target_os = "linux")]
+mod sandbox_support;
 #[cfg(all(unix, feature = "engine"))]
 mod shipped;
+#[cfg(unix)]
+mod suites;
 mod support;
 mod tidy;
 #[cfg(unix)]
