@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::change::{Limit, has_cells};
+use crate::suite::Settings;
 
 /// `defaults.toml`, the only place where a default is written.
 pub const DEFAULTS: &str = include_str!("defaults.toml");
@@ -19,6 +20,7 @@ pub struct Config {
     pub python: Python,
     pub powershell: PowerShell,
     pub repair: Repair,
+    pub tests: Settings,
     pub engine: Engine,
     pub output: Output,
     pub hook: Hook,
@@ -165,6 +167,12 @@ impl Config {
             }
         }
         Ok(config)
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Config::layered(None).expect("the defaults are valid").tests
     }
 }
 

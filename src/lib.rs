@@ -46,6 +46,8 @@ pub mod report;
 
 pub mod pipeline;
 
+pub mod tested;
+
 pub mod config;
 
 #[expect(clippy::disallowed_methods, reason = "files and processes live here")]

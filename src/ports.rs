@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::{Request, Response};
+use crate::verdict::TestVerdict;
 
 /// Proposes repairs of a window. The real one is the program `lastmile-engine`.
 pub trait Denoiser {
@@ -67,6 +68,17 @@ impl EngineError {
             }
         }
     }
+}
+
+/// Judges whole texts by running them.
+pub trait Tests {
+    /// How many texts are best given at once.
+    fn width(&self) -> usize {
+        1
+    }
+
+    /// What the tests say about each of these in place of the text that is to be repaired; or why nothing can be said.
+    fn judge(&mut self, afters: &[&str]) -> Result<Vec<TestVerdict>, String>;
 }
 
 /// Runs programs of a project. They are not trusted.

@@ -1,5 +1,6 @@
 //! Orders verified repairs and says how sure it is of each.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
@@ -7,6 +8,7 @@ use serde::Deserialize;
 use crate::lang::Language;
 use crate::lexeme::Kind;
 use crate::state::{Event, State, align, kind_of};
+use crate::verdict::{Standing, TestVerdict};
 use crate::verify::Verified;
 
 /// How a suggestion may be used.
@@ -93,7 +95,7 @@ impl Calibration {
     }
 }
 
-/// Orders repairs of `before`: by evidence, then by score, then the shorter text.
+/// Orders repairs of `before`: by score, then the shorter text.
 pub fn rank(
     before: &str,
     n_faults: usize,
@@ -102,9 +104,8 @@ pub fn rank(
     mut repairs: Vec<Verified>,
 ) -> Vec<Ranked> {
     repairs.sort_by(|x, y| {
-        let scores = || y.candidate().score.total_cmp(&x.candidate().score);
         let lengths = || x.candidate().text.len().cmp(&y.candidate().text.len());
-        y.evidence().cmp(&x.evidence()).then_with(scores).then_with(lengths)
+        y.candidate().score.total_cmp(&x.candidate().score).then_with(lengths)
     });
     let state = State::new(before.to_owned(), language.style());
     let all: Vec<Features> =
@@ -120,6 +121,27 @@ pub fn rank(
             Ranked { verified, features, confidence, applicability }
         })
         .collect()
+}
+
+/// Orders repairs anew by what tests say: those they speak for come first, of these those without a smell; the rest of
+/// the order stays.
+///
+/// A repair that mends what was broken and makes tests pass is safe, one that smells never is. Where the text parsed
+/// before (`is_broken` is false) the tests are all there is, and tests can be pleased by a wrong text: no repair is safe.
+pub fn rank_by_tests(repairs: &mut [Ranked], is_broken: bool) {
+    for repair in &mut *repairs {
+        let evidence = repair.verified.evidence();
+        if !is_broken || !evidence.smells().is_empty() {
+            repair.applicability = Applicability::NeedsReview;
+        } else if evidence.standing() == Standing::For {
+            repair.applicability = Applicability::Safe;
+        }
+    }
+    repairs.sort_by_key(|repair| {
+        let evidence = repair.verified.evidence();
+        let n_passed = evidence.tests().map_or(0, TestVerdict::n_passed);
+        (Reverse(evidence.standing()), !evidence.smells().is_empty(), Reverse(n_passed))
+    });
 }
 
 /// The features of one repair among its siblings, which are ordered best first.

@@ -224,7 +224,7 @@ pub fn evidence(repair: &Ranked) -> String {
         Applicability::Safe => "safe",
         Applicability::NeedsReview => "needs review",
     };
-    let evidence = repair.verified.evidence().name();
+    let evidence = printable(&repair.verified.evidence().to_string());
     match repair.confidence {
         Some(confidence) => format!("{review} ({evidence}, {:.0} % sure)", confidence * 100.0),
         None => format!("{review} ({evidence})"),
@@ -316,6 +316,12 @@ fn json_broken(path: &str, broken: &Broken) -> Value {
             });
             if broken.cell.is_some() {
                 value["suggestion"]["after"] = json!(after);
+            }
+            let evidence = repair.verified.evidence();
+            if let Some(tests) = evidence.tests() {
+                let smells: Vec<String> = evidence.smells().iter().map(ToString::to_string).collect();
+                value["suggestion"]["tests"] =
+                    json!({ "verdict": tests.name(), "text": tests.to_string(), "smells": smells });
             }
         }
     }

@@ -1,9 +1,13 @@
 //! Checks a candidate against the judge of its language. The only maker of [`Verified`].
 
+use std::fmt;
+
 use crate::candidate::Candidate;
 use crate::lang::{Dialect, Language};
+use crate::smell::Smell;
+use crate::verdict::{Standing, TestVerdict};
 
-/// A candidate that parses, in a text that did not.
+/// A candidate that parses, in place of a text that did not or whose tests fail.
 ///
 /// Only [`verify`] builds one, and only a `Verified` can become a suggestion.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,19 +16,43 @@ pub struct Verified {
     evidence: Evidence,
 }
 
-/// What is known in favour of a repair.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Evidence {
-    /// The whole text parses.
-    Parses,
+/// What is known about a repair besides that its whole text parses.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Evidence {
+    /// What the tests say, where they were asked.
+    tests: Option<TestVerdict>,
+    /// Signs that it pleases the tests, or the parser, and not its author.
+    smells: Vec<Smell>,
 }
 
 impl Evidence {
-    /// In a word, for people and for JSON.
-    pub fn name(self) -> &'static str {
-        match self {
-            Evidence::Parses => "parses",
+    pub fn tests(&self) -> Option<&TestVerdict> {
+        self.tests.as_ref()
+    }
+
+    pub fn smells(&self) -> &[Smell] {
+        &self.smells
+    }
+
+    /// Whether the tests speak for it.
+    pub fn standing(&self) -> Standing {
+        self.tests.as_ref().map_or(Standing::Neutral, TestVerdict::standing)
+    }
+
+    /// In a word, for JSON: what proved it.
+    pub fn name(&self) -> &'static str {
+        if self.standing() == Standing::For { "tests" } else { "parses" }
+    }
+}
+
+/// In one line, such as `parses; 41 of 41 tests pass, 2 of them failed before`.
+impl fmt::Display for Evidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("parses")?;
+        if let Some(verdict) = &self.tests {
+            write!(f, "; {verdict}")?;
         }
+        self.smells.iter().try_for_each(|smell| write!(f, "; look: {smell}"))
     }
 }
 
@@ -33,8 +61,15 @@ impl Verified {
         &self.candidate
     }
 
-    pub fn evidence(&self) -> Evidence {
-        self.evidence
+    pub fn evidence(&self) -> &Evidence {
+        &self.evidence
+    }
+
+    /// The same with what the tests say of it; `None` when they speak against it.
+    pub fn tested(self, tests: TestVerdict, smells: Vec<Smell>) -> Option<Self> {
+        let is_refuted = tests.standing() == Standing::Against;
+        let evidence = Evidence { tests: Some(tests), smells };
+        (!is_refuted).then_some(Self { candidate: self.candidate, evidence })
     }
 }
 
@@ -47,7 +82,7 @@ pub fn verify(
 ) -> Option<Verified> {
     let differs = candidate.text != before;
     (differs && language.accepts(before, &candidate.text, dialect))
-        .then_some(Verified { candidate, evidence: Evidence::Parses })
+        .then(|| Verified { candidate, evidence: Evidence::default() })
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! `lastmile repair --jsonl`: texts in, candidates out, one JSON object a line each way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead, Read, Write};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use clap::Args;
@@ -11,12 +11,16 @@ use serde_json::Value;
 
 use super::ExitStatus;
 use super::progress::{Progress, aside};
-use super::session::{Session, complain_of_engine};
+use super::session::{Session, TestFlags, complain_of_engine};
 use crate::change::Skip;
-use crate::lang::{self, Dialect};
-use crate::pipeline::{self, Ask};
+use crate::io::examples::{Example, Examples};
+use crate::lang::python::Python;
+use crate::lang::{self, Dialect, Language};
+use crate::pipeline;
 use crate::ports::EngineError;
 use crate::rank::{FEATURES, Ranked};
+use crate::tested::{TestedError, Trying, mend, try_repairs};
+use crate::verdict::TestVerdict;
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
@@ -36,6 +40,9 @@ pub(super) struct RepairArgs {
     /// Add to each candidate its features and its confidence
     #[arg(long)]
     features: bool,
+
+    #[command(flatten)]
+    tests: TestFlags,
 }
 
 const EXAMPLES: &str = r#"Examples:
@@ -43,7 +50,11 @@ const EXAMPLES: &str = r#"Examples:
   {"id":"1","candidates":[{"text":"print(1)","score":-0.07,"confidence":0.99}],"ms":295.8}
 
 Candidates come best first and all parse; a text that is fine has none, and one that could not be repaired
-has a "reason". A line that cannot be read gets an answer with "error". A row may name its language version: {"target": "3.9"}."#;
+has a "reason". A line that cannot be read gets an answer with "error". A row may name its language version: {"target": "3.9"}.
+
+A row of Python may have examples: {"tests": [{"input": "2 3\n", "output": "5"}]}, given to the program as its input, or with
+{"call": "f"} to that function, both as JSON: {"input": "[2, 3]", "output": "5"}. Candidates are run on them in a sandbox;
+those that pass come first and have "tests": "improved". A text that parses and fails its examples is repaired, too."#;
 
 /// The byte order mark.
 const MARK: char = '\u{feff}';
@@ -57,6 +68,9 @@ struct Row {
     lang: String,
     text: String,
     target: Option<String>,
+    #[serde(default)]
+    tests: Vec<Example>,
+    call: Option<String>,
 }
 
 #[derive(Default, Serialize)]
@@ -77,6 +91,9 @@ struct Candidate {
     score: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     confidence: Option<f64>,
+    /// What its examples say, where they were tried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tests: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     features: Option<BTreeMap<&'static str, f64>>,
 }
@@ -85,6 +102,7 @@ pub(super) fn repair(args: &RepairArgs, session: &mut Session) -> Result<ExitSta
     // Who asks for candidates by number wants to see them all.
     session.config.repair.least_confidence = 0.0;
     session.config.repair.candidates = args.k;
+    args.tests.apply(&mut session.config);
     session.config.repair.budget_ms = args.budget_ms.unwrap_or(session.config.repair.budget_ms);
     let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());
     let mut last_error = None;
@@ -147,28 +165,91 @@ fn answer(
     }
     let target = row.target.as_deref().and_then(|target| target.split_once('.'));
     let target = target.and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
-    let (ask, engine) = session.ask(language, Dialect { target });
-    match pipeline::repair(text, &ask, engine) {
-        Ok(repair) => Answer {
-            id: row.id,
-            candidates: repair.suggestions.iter().map(|ranked| candidate(ranked, mark, &ask, args)).collect(),
-            reason: repair.reason,
-            ..Answer::default()
-        },
+    let dialect = Dialect { target };
+    let told = if row.tests.is_empty() || language.name() != "python" {
+        untested(text, language, dialect, session)
+    } else {
+        tested(text, dialect, (row.tests, row.call), args, session)
+    };
+    let (repairs, reason) = match told {
+        Ok(told) => told,
         Err(error) => {
             let message = error.to_string();
-            *last_error = Some(error);
-            fail(row.id, message)
+            if let TestedError::Engine(error) = error {
+                *last_error = Some(error);
+            }
+            return fail(row.id, message);
         }
-    }
+    };
+    let candidates = repairs.iter().take(args.k).map(|ranked| candidate(ranked, mark, args));
+    Answer { id: row.id, candidates: candidates.collect(), reason, ..Answer::default() }
 }
 
-fn candidate(ranked: &Ranked, mark: &str, ask: &Ask, args: &RepairArgs) -> Candidate {
+/// Repairs, and why there are none.
+type Told = Result<(Vec<Ranked>, Option<String>), TestedError>;
+
+fn untested(text: &str, language: &'static dyn Language, dialect: Dialect, session: &mut Session) -> Told {
+    let (ask, engine) = session.ask(language, dialect);
+    let repair = pipeline::repair(text, &ask, engine)?;
+    Ok((repair.suggestions, repair.reason))
+}
+
+/// How many repairs of a text that does not parse its examples choose from.
+const TRIED: usize = 24;
+
+/// Repairs of Python that are tried on examples.
+fn tested(
+    text: &str,
+    dialect: Dialect,
+    (examples, call): (Vec<Example>, Option<String>),
+    args: &RepairArgs,
+    session: &mut Session,
+) -> Told {
+    let started = Instant::now();
+    let limit = Duration::from_secs(session.config.tests.time_limit_s);
+    let max_candidates = session.config.tests.max_candidates;
+    let guarded = session.guarded().map_err(|error| TestedError::Tests(format!("{error:#}")))?;
+    let texts: Vec<String> =
+        examples.iter().flat_map(|one| [one.input.clone(), one.output.clone()]).collect();
+    let test_texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let trying = Trying {
+        path: "program.py",
+        test_texts: &test_texts,
+        max_candidates,
+        is_over: &|| started.elapsed() > limit,
+        tell: &|_, _, _| {},
+    };
+    let is_broken = !Python.flaws(text, dialect).is_empty();
+    let before = (!is_broken).then_some(text);
+    let mut examples = Examples::new(guarded, examples, call, SECONDS, before).map_err(TestedError::Tests)?;
+    if examples.n_failed_before() == 0 {
+        return Ok((Vec::new(), Some("all examples pass".to_owned())));
+    }
+    session.config.repair.candidates = if is_broken { args.k.max(TRIED) } else { max_candidates };
+    let (ask, engine) = session.ask(&Python, dialect);
+    let (tested, reason) = if is_broken {
+        let repair = pipeline::repair(text, &ask, engine)?;
+        (try_repairs(text, repair.suggestions, &mut examples, &trying)?, repair.reason)
+    } else {
+        let tested = mend(text, &ask, engine, &mut examples, &BTreeSet::new(), &trying)?;
+        let nothing = format!("no candidate passes more examples ({} tried)", tested.n_tried);
+        let reason = tested.repairs.is_empty().then_some(nothing);
+        (tested, reason)
+    };
+    session.config.repair.candidates = args.k;
+    Ok((tested.repairs, reason))
+}
+
+/// How long one example may take.
+const SECONDS: f64 = 2.0;
+
+fn candidate(ranked: &Ranked, mark: &str, args: &RepairArgs) -> Candidate {
     let candidate = ranked.verified.candidate();
     Candidate {
         text: format!("{mark}{}", candidate.text),
         score: candidate.score,
-        confidence: ranked.confidence.filter(|_| args.features || ask.calibration.is_some()),
+        tests: ranked.verified.evidence().tests().map(TestVerdict::name),
+        confidence: ranked.confidence,
         features: args.features.then(|| FEATURES.into_iter().zip(ranked.features).collect()),
     }
 }

@@ -16,6 +16,7 @@ use crate::config::{Config, FILE_NAME, PythonTarget, python_target};
 use crate::io::engine::{Engine, EngineSettings, find_models};
 use crate::io::files;
 use crate::io::pwsh::{Limits, Pwsh, find_pwsh};
+use crate::io::sandbox::{Guarded, Level, Sandbox};
 use crate::lang::{Dialect, Language};
 use crate::pipeline::Ask;
 use crate::ports::{EngineError, Judge};
@@ -101,6 +102,15 @@ impl Session {
         judge.and_then(|judge| judge.accepts(&file.text)) == Some(true)
     }
 
+    /// What runs tests here: the strongest sandbox that works, or none where that is too weak.
+    pub(super) fn guarded(&self) -> Result<Guarded> {
+        let program = env::current_exe().context("the path of this program is not known")?;
+        let tests = &self.config.tests;
+        let require = tests.require_sandbox.then_some(Level::Landlock);
+        let sandbox = Sandbox::choose(&program, require, Level::Bubblewrap)?;
+        Ok(Guarded { sandbox, memory: tests.memory_mib << 20, environment: tests.environment.clone() })
+    }
+
     /// What to ask the engine for a text, and the engine to ask.
     pub(super) fn ask(
         &mut self,
@@ -122,6 +132,31 @@ impl Session {
             calibration,
         };
         (ask, &mut self.engine)
+    }
+}
+
+/// How tests are used: flags that go before the settings.
+#[derive(clap::Args, Default)]
+pub(super) struct TestFlags {
+    /// Try at most so many candidates for a file whose tests fail
+    #[arg(long, value_name = "N", help_heading = "Tests")]
+    max_candidates: Option<usize>,
+
+    /// Try candidates for a file no longer than this
+    #[arg(long, value_name = "SECONDS", help_heading = "Tests")]
+    time_limit: Option<u64>,
+
+    /// Run tests only in a sandbox that stops attacks: bubblewrap, namespaces or Landlock
+    #[arg(long, help_heading = "Tests")]
+    require_sandbox: bool,
+}
+
+impl TestFlags {
+    pub(super) fn apply(&self, config: &mut Config) {
+        let tests = &mut config.tests;
+        tests.max_candidates = self.max_candidates.unwrap_or(tests.max_candidates);
+        tests.time_limit_s = self.time_limit.unwrap_or(tests.time_limit_s);
+        tests.require_sandbox |= self.require_sandbox;
     }
 }
 

@@ -87,11 +87,10 @@ impl Denoiser for Engine {
         }
         match &answer {
             Ok(_) => self.n_failures = 0,
+            // It may have those of another language.
+            Err(EngineError::NoWeights { .. }) => {}
             Err(error) => {
-                let is_final = !matches!(
-                    error,
-                    EngineError::Late { .. } | EngineError::Died { .. } | EngineError::NoWeights { .. }
-                );
+                let is_final = !matches!(error, EngineError::Late { .. } | EngineError::Died { .. });
                 self.n_failures = if is_final { MAX_FAILURES } else { self.n_failures + 1 };
                 self.last_failure = Some(error.clone());
             }

@@ -31,7 +31,7 @@ pub enum Format {
 }
 
 /// One test, by names that stay when the run is repeated.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TestId {
     /// Relative, with `/`; empty when it is not known.
     pub file: String,

@@ -136,6 +136,22 @@ impl TestVerdict {
         }
     }
 
+    /// How many tests pass with the repair, where they were counted and nothing speaks against it.
+    pub fn n_passed(&self) -> usize {
+        match self {
+            TestVerdict::Improved(tally)
+            | TestVerdict::Partial(tally)
+            | TestVerdict::Unchanged(tally)
+            | TestVerdict::BaselineRed(tally) => tally.n_passed,
+            _ => 0,
+        }
+    }
+
+    /// Whether something failed before, and nothing fails any more.
+    pub fn is_all_green(&self) -> bool {
+        matches!(self, TestVerdict::Improved(tally) if tally.n_passed == tally.n_tests && tally.n_unloaded == 0)
+    }
+
     /// In a word, for JSON.
     pub fn name(&self) -> &'static str {
         match self {

@@ -273,7 +273,7 @@ mod tests {
             command: command.to_owned(),
             timeout_s: 300,
             reruns: 2,
-            overrides: Vec::new(),
+            ..Settings::default()
         };
         let suite =
             Suite::new(&settings("pytest {files}"), &Listing::default()).expect("valid").expect("configured");
@@ -487,7 +487,7 @@ mod tests {
     #[track_caller]
     fn check_known(changed: &str, seeing: Seeing, evidence: &str) {
         let suite = Suite::new(
-            &Settings { command: "pytest".to_owned(), timeout_s: 1, reruns: 1, overrides: Vec::new() },
+            &Settings { command: "pytest".to_owned(), timeout_s: 1, reruns: 1, ..Settings::default() },
             &Listing::default(),
         );
         let suite = suite.expect("valid").expect("configured");

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Stands in for lastmile-engine: closes brackets, brackets `print`, or misbehaves as FAKE_ENGINE says."""
+"""Stands in for lastmile-engine: closes brackets, brackets `print`, turns signs round where tests are the aim, or
+misbehaves as FAKE_ENGINE says."""
 import json, os, re, sys, time
 
 how = os.environ.get("FAKE_ENGINE", "")
@@ -24,7 +25,7 @@ if how == "floods":
     sys.stdout.write("x" * (70 << 20))
     sys.stdout.flush()
     time.sleep(60)
-languages = [] if how == "has no weights" else ["python", "excel"]
+languages = [] if how == "has no weights" else ["python", "python/tests", "excel"]
 send({"lastmile": 99 if how == "is from the future" else 2, "engine": "0.0.0", "device": "cpu", "languages": languages})
 if how == "is deaf":
     time.sleep(60)
@@ -33,6 +34,13 @@ if how == "is deaf":
 def close(line):
     text = re.sub(r"\bprint ([^(].*)", r"print(\1)", line)
     return text + ")" * max(0, text.count("(") - text.count(")"))
+
+
+def slips(text):
+    """The text with one sign turned round, for each sign."""
+    turned = {"-": "+", "+": "-", "<": "<=", ">": ">="}
+    for sign in re.finditer(r"(?<= )[-+<>](?= )", text):
+        yield text[:sign.start()] + turned[sign.group()] + text[sign.end():]
 
 
 for line in sys.stdin:
@@ -61,4 +69,6 @@ for line in sys.stdin:
         candidates.append({"text": "".join("# " + line for line in window.splitlines(True)), "score": -1.0})
     if how == "writes euros":
         candidates = [{"text": "x = '€'\n", "score": 1.0}]
+    if request["aim"] == "tests":
+        candidates = [{"text": text, "score": -float(rank)} for rank, text in enumerate(slips(window))]
     send({"id": request["id"], "candidates": candidates, "ms": 1.0})

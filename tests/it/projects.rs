@@ -12,7 +12,7 @@ const LIB: &str = "def add(a, b):\n    return a + b\n";
 const WRONG: &str = "def add(a, b):\n    return a - b\n";
 
 fn settings(command: &str) -> Settings {
-    Settings { command: command.to_owned(), timeout_s: 30, reruns: 1, overrides: Vec::new() }
+    Settings { command: command.to_owned(), timeout_s: 30, reruns: 1, ..Settings::default() }
 }
 
 /// What the tests say, and the program that ran them, with their environment's folder as `{venv}`.

@@ -82,6 +82,40 @@ fn a_row_may_name_its_language_version() {
     assert_eq!(n_candidates(&repair(&row(r#","target":"3.8""#), &[])), 1, "the file asked for more before");
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn examples_decide() {
+    let row = |id: u32, text: &str, more: &str| {
+        format!("{{\"id\":{id},\"lang\":\"python\",\"text\":{},{more}}}\n", json!(text))
+    };
+    let add = r#""call":"add","tests":[{"input":"[2, 3]","output":"5"},{"input":"[0, 1]","output":"1"}]"#;
+    let echo = r#""tests":[{"input":"4\n","output":"4"}]"#;
+    let input = [
+        row(1, "def add(a, b):\n    return a - b\n", add),
+        row(2, "def add(a, b):\n    return a + b\n", add),
+        row(3, "def add(a, b):\n    return a * b\n", add),
+        row(4, "def add(a, b):\n    while a - b < 9: a = a - 1\n    return a\n", add),
+        row(5, "print(input()\n", echo),
+        row(6, "print(5\n", echo),
+        row(7, "x = 1\n", r#""call":"f(); g","tests":[{"input":"","output":""}]"#),
+    ]
+    .concat();
+    assert_snapshot!(repair(&input, &[]), @r#"
+    {"id":1,"candidates":[{"text":"def add(a, b):\n    return a + b\n","score":-0.0,"tests":"improved"}]}
+    {"id":2,"candidates":[],"reason":"all examples pass"}
+    {"id":3,"candidates":[],"reason":"no candidate passes more examples (0 tried)"}
+    {"id":4,"candidates":[],"reason":"no candidate passes more examples (3 tried)"}
+    {"id":5,"candidates":[{"text":"print(input())\n","score":2.5,"confidence":0.9525741268224334,"tests":"improved"}]}
+    {"id":6,"candidates":[{"text":"print(5)\n","score":2.5,"confidence":0.9525741268224334,"tests":"baseline-red"}]}
+    {"id":7,"candidates":[],"error":"the tests cannot be run: `f(); g` is no name of a function"}
+    --- exit Some(0)
+    "#);
+    let sandbox = Sandbox::new(&[]);
+    sandbox
+        .run_with_input(row(1, "def add(a, b):\n    return a + b\n", add).as_bytes(), &["repair", "--jsonl"]);
+    assert_eq!(sandbox.n_engine_starts(), 0, "nothing fails, so nothing is asked");
+}
+
 #[test]
 fn a_way_of_working_must_be_named() {
     assert_snapshot!(Sandbox::new(&[]).run(&["repair"]), @"

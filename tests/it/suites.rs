@@ -400,7 +400,7 @@ fn judge(row: &Row) -> (TestVerdict, usize) {
     let command = row.command.replace("{venv}", &venv().to_string_lossy());
     let is_slow = row.name.contains("slow") || row.name.contains("endless");
     let timeout_s = if is_slow { 4 } else { 120 };
-    let settings = Settings { command, timeout_s, reruns: 2, overrides: Vec::new() };
+    let settings = Settings { command, timeout_s, reruns: 2, ..Settings::default() };
     let mut runner = Unguarded::default();
     let trial = Trial::new(&project.source(), Vec::new(), &settings, &mut runner).expect("it can be copied");
     let verdict =
