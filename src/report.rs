@@ -248,7 +248,8 @@ fn excerpt(path: &str, broken: &Broken) -> String {
     Renderer::styled().render(&[group])
 }
 
-fn coloured(diff: &str) -> String {
+/// A diff with colours for people.
+pub fn coloured(diff: &str) -> String {
     let mut out = String::with_capacity(diff.len() * 2);
     for line in diff.split_inclusive('\n') {
         let style = match line.as_bytes().first() {

@@ -69,7 +69,7 @@ pub(super) fn explain(args: &ExplainArgs, session: &mut Session) -> Result<ExitS
     Ok(if is_healthy { ExitStatus::Clean } else { ExitStatus::FaultsRemain })
 }
 
-fn read(path: &Path, limit: Limit) -> Result<SourceFile> {
+pub(super) fn read(path: &Path, limit: Limit) -> Result<SourceFile> {
     let file = match files::read(path, limit)? {
         Ok(bytes) => SourceFile::decode(path.to_owned(), bytes),
         Err(skip) => Err(skip),

@@ -25,6 +25,7 @@ mod progress;
 mod repair;
 mod session;
 mod stdin;
+mod test;
 
 use session::Session;
 
@@ -45,6 +46,7 @@ Examples:
   lastmile fix src                  show repairs as diffs; change nothing
   lastmile fix --diff | git apply   apply them all through git
   lastmile fix --write              write those that are safe
+  lastmile test src/cart.py         which edit makes the failing tests pass
   lastmile explain broken.py        how the repair was found, step by step
 
 Exit codes: 0 nothing left to fix, 1 faults remain, 2 lastmile itself failed.";
@@ -82,6 +84,8 @@ enum Command {
     Fix(fix::FixArgs),
     /// Repair texts in a batch: one JSON object a line in, one a line out
     Repair(repair::RepairArgs),
+    /// Find the edit of a file that makes failing tests pass
+    Test(test::TestArgs),
     /// Show how a repair was found: each denoising step, its edit, its rate
     Explain(explain::ExplainArgs),
     /// Judge what is being committed, as git's hook or for pre-commit and prek
@@ -187,6 +191,7 @@ fn run(cli: Cli) -> Result<ExitStatus> {
         Command::Check(args) => check::check(&args, &Session::new(global)?),
         Command::Fix(args) => fix::fix(&args, &mut Session::new(global)?),
         Command::Repair(args) => repair::repair(&args, &mut Session::new(global)?),
+        Command::Test(args) => test::test(&args, &mut Session::new(global)?),
         Command::Explain(args) => explain::explain(&args, &mut Session::new(global)?),
         Command::Hook(args) => hook::hook(&args, &mut Session::new(global)?),
         Command::Apply(args) => apply::apply(&args),

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::env;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
@@ -262,6 +263,18 @@ pub(super) fn complain_of_engine(error: &EngineError) {
     hint(error.hint());
 }
 
+static IS_PATIENT: AtomicBool = AtomicBool::new(false);
+static IS_STOPPED: AtomicBool = AtomicBool::new(false);
+
+/// From now on the first Ctrl-C only asks for an end, which [`is_stopped`] tells.
+pub(super) fn stop_at_leisure() {
+    IS_PATIENT.store(true, Ordering::Relaxed);
+}
+
+pub(super) fn is_stopped() -> bool {
+    IS_STOPPED.load(Ordering::Relaxed)
+}
+
 /// Makes Ctrl-C wait for the file that is being replaced, then stop.
 pub(super) fn stop_between_writes() -> Result<()> {
     #[expect(
@@ -269,6 +282,9 @@ pub(super) fn stop_between_writes() -> Result<()> {
         reason = "a signal ends the program from its own thread, with the shell's code for it"
     )]
     let stop = || {
+        if IS_PATIENT.load(Ordering::Relaxed) && !IS_STOPPED.swap(true, Ordering::Relaxed) {
+            return;
+        }
         files::between_writes(|| {
             wipe();
             std::process::exit(130)

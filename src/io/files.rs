@@ -151,6 +151,11 @@ pub fn nearest(folder: &Path, name: &str) -> Option<PathBuf> {
     absolute(folder).ancestors().map(|folder| folder.join(name)).find(|path| path.is_file())
 }
 
+/// The nearest file or folder of that name in `folder` or above it.
+pub fn nearest_entry(folder: &Path, name: &str) -> Option<PathBuf> {
+    absolute(folder).ancestors().map(|folder| folder.join(name)).find(|path| path.exists())
+}
+
 static WRITING: Mutex<()> = Mutex::new(());
 
 /// Runs `f` while no file is being replaced, and keeps any from being replaced until it ends.

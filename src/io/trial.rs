@@ -9,11 +9,11 @@ use tempfile::TempDir;
 use super::environment::{look, readable, slashed, text};
 use super::tree::{Source, Survey, TreeError, read_result, survey};
 use crate::imports::{Imports, Seeing};
-use crate::ports::{Exit, Job, RunError, Runner};
+use crate::ports::{Exit, Job, RunError, Runner, Tests};
 use crate::results::{self, Fault, Frame, MAX_BYTES};
 use crate::suite::modules::{Modules, is_python};
-use crate::suite::{Harness, RESULTS_FILE, Settings, Suite, SuiteError};
-use crate::verdict::{History, Order, Plan, Run, Side, Step, TestVerdict};
+use crate::suite::{RESULTS_FILE, Scope, Settings, Suite, SuiteError};
+use crate::verdict::{Baseline, History, Order, Plan, Run, Side, Step, TestVerdict};
 
 /// Why no verdict was reached. Nothing is said about the repair then.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +38,7 @@ pub struct Trial<'r> {
     /// Relative paths of all files.
     files: Vec<String>,
     imports: Imports,
+    test_texts: Vec<String>,
     /// Runs without a repair, by the command that runs all tests.
     before: BTreeMap<Vec<String>, Vec<Run>>,
 }
@@ -61,8 +62,11 @@ impl<'r> Trial<'r> {
         }
         let Some(suite) = Suite::new(settings, &listing)? else { return Ok(None) };
         let python = listing.files.iter().filter(|file| is_python(file));
-        let texts = python.filter_map(|file| Some((file.clone(), text(&tree.join(file))?))).collect();
+        let texts: BTreeMap<String, String> =
+            python.filter_map(|file| Some((file.clone(), text(&tree.join(file))?))).collect();
         let imports = Imports::new(&texts);
+        let test_texts =
+            texts.into_iter().filter(|(file, _)| suite.guards(file)).map(|(_, text)| text).collect();
         Ok(Some(Self {
             runner,
             survey,
@@ -70,6 +74,7 @@ impl<'r> Trial<'r> {
             overlay,
             files: listing.files,
             imports,
+            test_texts,
             before: BTreeMap::new(),
         }))
     }
@@ -80,28 +85,63 @@ impl<'r> Trial<'r> {
 
     /// What the tests say about `after` as the text of the file `path`.
     pub fn judge(&mut self, path: &str, after: &[u8]) -> Result<TestVerdict, TrialError> {
-        let harness = self.suite.harness(path).clone();
+        let (plan, modules) = self.plan(path);
+        let mut with_repair = Vec::new();
+        loop {
+            let order = match plan.next(&History { before: self.before(path), after: &with_repair }) {
+                Step::Done(verdict) => return Ok(verdict),
+                Step::Run(order) => order,
+            };
+            match order.side {
+                Side::Before => self.run_before(path, order, &modules)?,
+                Side::After => {
+                    let repair = (PathBuf::from(path), after.to_vec());
+                    with_repair.push(self.run(path, order, Some(repair), &modules)?);
+                }
+            }
+        }
+    }
+
+    /// What the tests that can see the file `path` say without a repair.
+    pub fn baseline(&mut self, path: &str) -> Result<Baseline, TrialError> {
+        let (plan, modules) = self.plan(path);
+        loop {
+            match plan.next(&History { before: self.before(path), after: &[] }) {
+                Step::Run(order) if order.side == Side::Before => self.run_before(path, order, &modules)?,
+                Step::Run(_) => return Ok(Baseline::of(self.before(path))),
+                Step::Done(verdict) => {
+                    return Ok(Baseline { hopeless: Some(verdict), ..Baseline::of(self.before(path)) });
+                }
+            }
+        }
+    }
+
+    /// How a repair of a file is tried, and the files that hold tests.
+    fn plan(&self, path: &str) -> (Plan, Modules) {
+        let harness = self.suite.harness(path);
         let tests: Vec<String> =
             self.files.iter().filter(|file| harness.is_test_file(file)).cloned().collect();
         let is_known = is_python(path) && !harness.tests_anywhere;
         let seeing = if is_known { self.imports.seeing(path, &tests) } else { Seeing::Unknown };
         let plan = Plan::new(&self.suite, path, &tests, seeing);
-        let modules = Modules::new(tests.iter().map(String::as_str));
-        let mut with_repair = Vec::new();
-        loop {
-            let before = self.before(path);
-            let order = match plan.next(&History { before, after: &with_repair }) {
-                Step::Done(verdict) => return Ok(verdict),
-                Step::Run(order) => order,
-            };
-            let side = order.side;
-            let repair = (side == Side::After).then(|| (PathBuf::from(path), after.to_vec()));
-            let run = self.run(&harness, order, repair, &modules)?;
-            match side {
-                Side::After => with_repair.push(run),
-                Side::Before => self.before.entry(harness.all.clone()).or_default().push(run),
-            }
-        }
+        (plan, Modules::new(tests.iter().map(String::as_str)))
+    }
+
+    fn run_before(&mut self, path: &str, order: Order, modules: &Modules) -> Result<(), TrialError> {
+        let run = self.run(path, order, None, modules)?;
+        self.before.entry(self.suite.harness(path).all.clone()).or_default().push(run);
+        Ok(())
+    }
+
+    /// The texts of the tests.
+    pub fn test_texts(&self) -> &[String] {
+        &self.test_texts
+    }
+
+    /// The command that runs all tests of a file.
+    pub fn command(&self, path: &str) -> String {
+        let root = self.survey.root.to_string_lossy();
+        self.suite.harness(path).argv(&Scope::All, "{tree}", &root).join(" ")
     }
 
     /// The runs so far without a repair of this file.
@@ -120,11 +160,12 @@ impl<'r> Trial<'r> {
 
     fn run(
         &mut self,
-        harness: &Harness,
+        path: &str,
         order: Order,
         repair: Option<(PathBuf, Vec<u8>)>,
         modules: &Modules,
     ) -> Result<Run, TrialError> {
+        let harness = self.suite.harness(path).clone();
         let copy = fresh_folder()?;
         let tree = copy.path().join("tree");
         let overlay: Vec<_> = self.overlay.iter().cloned().chain(repair).collect();
@@ -155,4 +196,24 @@ impl<'r> Trial<'r> {
 fn fresh_folder() -> Result<TempDir, TrialError> {
     let place = fs::canonicalize(std::env::temp_dir()).map_err(TrialError::Folder)?;
     tempfile::Builder::new().prefix("lastmile-tests-").tempdir_in(place).map_err(TrialError::Folder)
+}
+
+/// The tests of a project, for candidates of one of its files.
+pub struct OfFile<'t, 'r, 'e> {
+    pub trial: &'t mut Trial<'r>,
+    /// Relative, with `/`.
+    pub path: &'t str,
+    /// The bytes that a text is on disk; `None` when its encoding lacks a character.
+    pub encode: &'e dyn Fn(&str) -> Option<Vec<u8>>,
+}
+
+impl Tests for OfFile<'_, '_, '_> {
+    fn judge(&mut self, afters: &[&str]) -> Result<Vec<TestVerdict>, String> {
+        let mut verdicts = Vec::with_capacity(afters.len());
+        for after in afters {
+            let bytes = (self.encode)(after).ok_or("a character cannot be encoded")?;
+            verdicts.push(self.trial.judge(self.path, &bytes).map_err(|error| error.to_string())?);
+        }
+        Ok(verdicts)
+    }
 }

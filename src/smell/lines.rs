@@ -78,7 +78,7 @@ fn is_broad(line: &str) -> bool {
 fn swallows(hunk: &Hunk) -> Option<Smell> {
     let count =
         |lines: &[(usize, &str)], is: fn(&str) -> bool| lines.iter().filter(|(_, line)| is(line)).count();
-    // As many lines as before may be another spelling: `catch X:`, `excpet X:`.
+    // As many lines as before may be another spelling of them: `catch X:` for `except X:`.
     let is_wrapped =
         hunk.after.len() > hunk.before.len() && count(&hunk.after, catches) > count(&hunk.before, catches);
     let is_widened = count(&hunk.before, is_handler) > 0

@@ -218,7 +218,7 @@ fn constants(old: &Facts, new: &Facts) -> Vec<Smell> {
             continue;
         };
         let first = new.slice(first).trim();
-        // `retrun 5` is two statements to the parser, and a body `5` lacks its `return`.
+        // A misspelt `return 5` is two statements to the parser, and a body `5` lacks its `return`.
         let is_spelling = distance(first, before.body) <= 2 || first.ends_with(before.body);
         if before.constant.is_none() && !is_spelling {
             let line = new.line(literal.start().to_usize());

@@ -40,6 +40,76 @@ impl Run {
     }
 }
 
+/// What tests say without a repair.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Baseline {
+    /// Those that ran; 0 where tests are not listed.
+    pub n_tests: usize,
+    /// Those that failed each time.
+    pub failing: Vec<TestId>,
+    /// What kept tests from being collected.
+    pub errors: Vec<TestId>,
+    /// Whether a run failed without saying which test did.
+    pub is_red: bool,
+    /// What is known of every repair, whatever it is.
+    pub hopeless: Option<TestVerdict>,
+}
+
+impl Baseline {
+    pub fn of(runs: &[Run]) -> Self {
+        let mut baseline = Self::default();
+        let mut failed: BTreeMap<&TestId, bool> = BTreeMap::new();
+        for run in runs {
+            match &run.results {
+                Ok(Results::Listed { tests, errors }) => {
+                    for (id, outcome) in tests {
+                        let is_failed = matches!(outcome, TestOutcome::Failed(_));
+                        *failed.entry(id).or_insert(true) &= is_failed;
+                    }
+                    baseline.errors.extend(errors.keys().cloned());
+                }
+                Ok(Results::Unlisted { passed }) => baseline.is_red |= !passed,
+                Err(_) => baseline.is_red = true,
+            }
+        }
+        baseline.n_tests = failed.len();
+        baseline.failing =
+            failed.into_iter().filter(|(_, failed)| *failed).map(|(id, _)| id.clone()).collect();
+        baseline.errors.sort();
+        baseline.errors.dedup();
+        baseline
+    }
+
+    /// Whether nothing fails.
+    pub fn is_green(&self) -> bool {
+        self.failing.is_empty() && self.errors.is_empty() && !self.is_red
+    }
+}
+
+/// In one sentence, such as ``1 of 3 tests fails: `test_lib.py::test_add` ``.
+impl fmt::Display for Baseline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(verdict) = &self.hopeless {
+            return write!(f, "{verdict}");
+        }
+        let tally = Tally {
+            n_tests: self.n_tests,
+            n_passed: self.n_tests - self.failing.len(),
+            n_unloaded: self.errors.len(),
+            is_listed: self.n_tests > 0 || !self.errors.is_empty(),
+            ..Tally::default()
+        };
+        if self.is_green() {
+            return f.write_str(&tally.passing());
+        }
+        f.write_str(&tally.failing())?;
+        match named(&self.failing).or_else(|| named(&self.errors)) {
+            Some(tests) => write!(f, ": {tests}"),
+            None => Ok(()),
+        }
+    }
+}
+
 /// All runs so far. Those before a repair serve for each repair of the same file.
 #[derive(Clone, Copy, Debug)]
 pub struct History<'h> {

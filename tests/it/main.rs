@@ -50,6 +50,8 @@ mod shipped;
 #[cfg(unix)]
 mod suites;
 mod support;
+#[cfg(target_os = "linux")]
+mod test_command;
 mod tidy;
 #[cfg(unix)]
 mod workbook;
