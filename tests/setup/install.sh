@@ -9,10 +9,10 @@ prefix=${DESTDIR:-}${PREFIX:?}
 install -d "$prefix/bin" "$prefix/share/lastmile/models"
 install -m 755 "$root/target/release/lastmile" "$root/target/release/lastmile-engine" "$prefix/bin"
 
-for model in "$root"/models/*/model.toml; do
+for model in "$root"/models/*/model.toml "$root"/models/*/*/model.toml; do
     [ -e "$model" ] || continue
     folder=$(dirname "$model")
-    name=$(basename "$folder")
+    name=${folder#"$root/models/"}
     install -d "$prefix/share/lastmile/models/$name"
     for file in model.toml tokenizer.json weights.safetensors noise.toml CARD.md; do
         [ ! -e "$folder/$file" ] || install -m 644 "$folder/$file" "$prefix/share/lastmile/models/$name"
