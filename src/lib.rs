@@ -44,6 +44,8 @@ pub mod patch;
 
 pub mod report;
 
+pub mod review;
+
 pub mod pipeline;
 
 pub mod tested;
