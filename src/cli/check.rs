@@ -212,11 +212,16 @@ impl Telling {
         self.totals.count(report, is_same_file);
     }
 
-    pub(super) fn tell(&mut self, report: FileReport) -> Result<()> {
-        self.count(&report);
-        let shown = show(&report, self.format);
+    /// Tells about one that is kept elsewhere: see [`Telling::finish_with`].
+    pub(super) fn tell_of(&mut self, report: &FileReport) -> Result<()> {
+        self.count(report);
+        let shown = show(report, self.format);
         note(&shown.stderr);
-        print(&shown.stdout)?;
+        print(&shown.stdout)
+    }
+
+    pub(super) fn tell(&mut self, report: FileReport) -> Result<()> {
+        self.tell_of(&report)?;
         if self.format == Format::Sarif {
             self.kept.push(report);
         }
@@ -251,9 +256,15 @@ impl Telling {
     }
 
     /// Prints what comes last and gives the exit status.
-    pub(super) fn finish(self) -> Result<ExitStatus> {
+    pub(super) fn finish(mut self) -> Result<ExitStatus> {
+        let kept = std::mem::take(&mut self.kept);
+        self.finish_with(&kept)
+    }
+
+    /// The same, of reports that were kept elsewhere.
+    pub(super) fn finish_with(self, reports: &[FileReport]) -> Result<ExitStatus> {
         match self.format {
-            Format::Sarif => print(&sarif(&self.kept, env!("CARGO_PKG_VERSION")))?,
+            Format::Sarif => print(&sarif(reports, env!("CARGO_PKG_VERSION")))?,
             Format::Human => note(&format!("{}\n", self.totals.summary())),
             Format::Json | Format::Github => {}
         }

@@ -104,8 +104,7 @@ pub(super) fn fix(args: &FixArgs, session: &mut Session) -> Result<ExitStatus> {
     let survey = survey(&args.check.paths, stdin.as_ref(), session)?;
     let mut telling = Telling::new(format, survey.n_checked);
     let mut printed = stdin.map_or_else(Vec::new, |stdin| stdin.bytes);
-    let mut fixer =
-        Fixer { outlet, is_unsafe: args.is_unsafe, session, copies: BTreeSet::new(), engine_error: None };
+    let mut fixer = Fixer { outlet, is_unsafe: args.is_unsafe, ..Fixer::reporting(session) };
     let progress = Progress::up_to(survey.findings.len(), "repairing");
     for finding in survey.findings {
         for report in fixer.fix(finding) {
@@ -172,19 +171,27 @@ fn copy_of(path: &Path) -> PathBuf {
 }
 
 /// Repairs files one after the other.
-struct Fixer<'s> {
+pub(super) struct Fixer<'s> {
     outlet: Outlet,
     is_unsafe: bool,
     session: &'s mut Session,
     /// Copies that were made.
     copies: BTreeSet<PathBuf>,
     /// The last one.
-    engine_error: Option<EngineError>,
+    pub(super) engine_error: Option<EngineError>,
+}
+
+impl<'s> Fixer<'s> {
+    /// Writes nothing.
+    pub(super) fn reporting(session: &'s mut Session) -> Self {
+        let (copies, engine_error) = (BTreeSet::new(), None);
+        Self { outlet: Outlet::Report, is_unsafe: false, session, copies, engine_error }
+    }
 }
 
 impl Fixer<'_> {
     /// What became of a file. A second report says why a repair could not be taken.
-    fn fix(&mut self, finding: Finding) -> Vec<FileReport> {
+    pub(super) fn fix(&mut self, finding: Finding) -> Vec<FileReport> {
         let (file, diagnosis) = match finding {
             Finding::Broken(file, diagnosis) => (file, diagnosis),
             Finding::Skipped(path, skip) => return vec![skipped(&path, &skip)],

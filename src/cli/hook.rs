@@ -62,14 +62,14 @@ const NOTES: &str = "\
 Judged is the text in the index that git commits from, never the file on disk. A fault in any file that the commit
 changes is reported, whether the commit brought it or not.";
 
-/// A staged text that is at fault.
-struct Faulty {
-    file: SourceFile,
-    diagnosis: Diagnosis,
+/// A text that is at fault.
+pub(super) struct Faulty {
+    pub(super) file: SourceFile,
+    pub(super) diagnosis: Diagnosis,
 }
 
-/// What a look at one staged text gave.
-enum Look {
+/// What a look at one text gave.
+pub(super) enum Look {
     Healthy(PathBuf),
     Faulty(Faulty),
     LeftAlone(PathBuf, String),
@@ -132,13 +132,7 @@ fn look_at_all(
     session: &Session,
 ) -> Result<Vec<Look>> {
     let limits = &session.config.files;
-    let excludes = files::excludes(&session.root(), &session.config.files.exclude)?;
-    let is_excluded = |path: &Path| {
-        let path = repo.root().join(path);
-        !excludes.is_empty()
-            && path.starts_with(session.root())
-            && excludes.matched_path_or_any_parents(path, false).is_ignore()
-    };
+    let is_excluded = excluded(repo.root(), session)?;
     let mut looks = Vec::new();
     let ours = staged.into_iter().filter(|staged| may_be_ours(&staged.path) && !is_excluded(&staged.path));
     for part in ours.collect::<Vec<_>>().chunks(8 * MANY) {
@@ -162,8 +156,20 @@ fn look_at_all(
     Ok(looks)
 }
 
+/// Whether the settings leave a path below `root` alone.
+pub(super) fn excluded(root: &Path, session: &Session) -> Result<impl Fn(&Path) -> bool + use<>> {
+    let (root, settings) = (root.to_owned(), session.root());
+    let excludes = files::excludes(&settings, &session.config.files.exclude)?;
+    Ok(move |path: &Path| {
+        let path = root.join(path);
+        !excludes.is_empty()
+            && path.starts_with(&settings)
+            && excludes.matched_path_or_any_parents(path, false).is_ignore()
+    })
+}
+
 /// Whether it is worth reading; a file without an extension tells by its first line.
-fn may_be_ours(path: &Path) -> bool {
+pub(super) fn may_be_ours(path: &Path) -> bool {
     lang::of_file(path, b"").is_some() || path.extension().is_none()
 }
 
@@ -183,16 +189,22 @@ fn read(repo: &Repo, staged: &Staged, limit: Limit) -> Text {
         return Text::None(path, skip.to_string());
     }
     match repo.read(&path, id) {
-        Ok(bytes) if bytes.starts_with(b"version https://git-lfs.github.com/spec/") => {
-            Text::None(path, "it is a pointer of Git LFS".to_owned())
-        }
+        Ok(bytes) if is_pointer(&bytes) => Text::None(path, LFS.to_owned()),
         Ok(bytes) => Text::Bytes(path, bytes),
         Err(error) => Text::Failed(path, error.to_string()),
     }
 }
 
+/// Why pointers of Git LFS are left alone.
+pub(super) const LFS: &str = "it is a pointer of Git LFS";
+
+/// Whether a text stands for one that Git LFS keeps elsewhere.
+pub(super) fn is_pointer(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"version https://git-lfs.github.com/spec/")
+}
+
 /// One look for a file; of a workbook one for each formula that is at fault.
-fn judge(path: PathBuf, bytes: Vec<u8>) -> Vec<Look> {
+pub(super) fn judge(path: PathBuf, bytes: Vec<u8>) -> Vec<Look> {
     let texts = match SourceFile::decode_all(path.clone(), bytes) {
         Ok(texts) => texts,
         Err(Skip::UnknownLanguage) => return Vec::new(),
