@@ -75,8 +75,8 @@ mod tests {
     const NOW: u64 = 1_000;
 
     #[track_caller]
-    fn check(answer: Answer, attempt: u32, expected: Next) {
-        assert_eq!(answer.next(attempt, NOW), expected, "{answer:?}");
+    fn check(answer: &Answer, attempt: u32, expected: &Next) {
+        assert_eq!(answer.next(attempt, NOW), *expected, "{answer:?}");
     }
 
     fn wait(seconds: u64) -> Next {
@@ -89,31 +89,31 @@ mod tests {
 
     #[test]
     fn a_limit_says_how_long() {
-        check(Answer { retry_after: Some(7), ..answer(429, "") }, 0, wait(7));
-        check(Answer { retry_after: Some(0), ..answer(403, "") }, 0, wait(1));
-        check(Answer { remaining: Some(0), reset: Some(NOW + 9), ..answer(403, "") }, 0, wait(10));
-        check(Answer { remaining: Some(0), reset: Some(NOW - 9), ..answer(429, "") }, 0, wait(1));
+        check(&Answer { retry_after: Some(7), ..answer(429, "") }, 0, &wait(7));
+        check(&Answer { retry_after: Some(0), ..answer(403, "") }, 0, &wait(1));
+        check(&Answer { remaining: Some(0), reset: Some(NOW + 9), ..answer(403, "") }, 0, &wait(10));
+        check(&Answer { remaining: Some(0), reset: Some(NOW - 9), ..answer(429, "") }, 0, &wait(1));
     }
 
     #[test]
     fn a_secondary_limit_without_headers_is_no_missing_permission() {
         let secondary = || answer(403, "You have exceeded a secondary rate limit.");
-        check(secondary(), 0, wait(60));
-        check(secondary(), 1, wait(120));
-        check(secondary(), 9, wait(960));
-        check(Answer { remaining: Some(0), reset: Some(NOW + 3_000), ..secondary() }, 0, wait(60));
-        check(answer(429, ""), 0, wait(60));
+        check(&secondary(), 0, &wait(60));
+        check(&secondary(), 1, &wait(120));
+        check(&secondary(), 9, &wait(960));
+        check(&Answer { remaining: Some(0), reset: Some(NOW + 3_000), ..secondary() }, 0, &wait(60));
+        check(&answer(429, ""), 0, &wait(60));
     }
 
     #[test]
     fn the_rest_is_no_reason_to_wait() {
-        check(answer(200, ""), 0, Next::Done);
-        check(answer(403, "Resource not accessible by integration"), 0, Next::Forbidden);
-        check(Answer { remaining: Some(9), ..answer(403, "") }, 0, Next::Forbidden);
-        check(answer(401, "Bad credentials"), 0, Next::Unauthorized);
-        check(answer(404, ""), 0, Next::Missing);
-        check(answer(422, ""), 0, Next::Invalid);
-        check(answer(302, ""), 0, Next::Stop);
-        check(answer(502, ""), 2, Next::Unsure(Duration::from_secs(4)));
+        check(&answer(200, ""), 0, &Next::Done);
+        check(&answer(403, "Resource not accessible by integration"), 0, &Next::Forbidden);
+        check(&Answer { remaining: Some(9), ..answer(403, "") }, 0, &Next::Forbidden);
+        check(&answer(401, "Bad credentials"), 0, &Next::Unauthorized);
+        check(&answer(404, ""), 0, &Next::Missing);
+        check(&answer(422, ""), 0, &Next::Invalid);
+        check(&answer(302, ""), 0, &Next::Stop);
+        check(&answer(502, ""), 2, &Next::Unsure(Duration::from_secs(4)));
     }
 }

@@ -40,16 +40,16 @@ pub(super) fn visible(text: &str) -> String {
     out
 }
 
+/// Marks of direction, joiners, fillers, tags and selectors; ends of lines that no editor counts.
 fn is_hidden(c: char) -> bool {
-    match c {
-        '\n' | '\t' => false,
-        // Marks of direction, joiners, fillers, tags and selectors; lines that no editor counts.
-        '\u{00ad}' | '\u{034f}' | '\u{061c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' => true,
-        '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' => true,
-        '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' => true,
-        '\u{e0000}'..='\u{e0fff}' => true,
-        c => c.is_control(),
-    }
+    let is_invisible = matches!(
+        c,
+        '\u{00ad}' | '\u{034f}' | '\u{061c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{3164}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e0fff}'
+    );
+    is_invisible || (c.is_control() && c != '\n' && c != '\t')
 }
 
 #[cfg(test)]

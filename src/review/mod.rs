@@ -228,7 +228,7 @@ fn review(
         format!("**lastmile**: at {short}, {} of this pull request", count(counts.n_broken, "file"));
     body.push_str(if counts.n_broken == 1 { " does not parse.\n" } else { " do not parse.\n" });
     if !comments.is_empty() {
-        write!(body, "Below: {}.\n", count(comments.len(), "suggestion")).expect("a string takes all");
+        writeln!(body, "Below: {}.", count(comments.len(), "suggestion")).expect("a string takes all");
     }
     let mut prints: Vec<&Fingerprint> = diffs.iter().flat_map(|(repair, _)| &repair.prints).collect();
     prints.truncate(MAX_MARK / 11);

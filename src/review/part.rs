@@ -22,7 +22,8 @@ impl Fingerprint {
             hash.update(text.len().to_le_bytes());
             hash.update(text);
         }
-        let hex = hash.finalize().iter().take(Self::LEN / 2).map(|byte| format!("{byte:02x}")).collect();
+        let mut hex = format!("{:x}", hash.finalize());
+        hex.truncate(Self::LEN);
         Self(hex)
     }
 
@@ -151,7 +152,7 @@ impl<'t> Changed<'t> {
             let print =
                 |n: usize| Fingerprint::of(&[path, &above, &old, &edit.replacement, &below, &n.to_string()]);
             // The same change at places that look the same.
-            let n_same = (0..).find(|n| edits.iter().all(|(_, other)| *other != print(*n)));
+            let n_same = (0..=edits.len()).find(|n| edits.iter().all(|(_, other)| *other != print(*n)));
             let print = print(n_same.unwrap_or_default());
             edits.push((edit, print));
         }
@@ -253,7 +254,7 @@ mod tests {
         let rows = found.as_ref().map(|parts| {
             parts.iter().map(|part| (part.first, part.last, part.replacement.as_str())).collect::<Vec<_>>()
         });
-        assert_eq!(rows.as_deref().map_err(|obstacle| **obstacle), expected.map_err(|obstacle| obstacle));
+        assert_eq!(rows.as_deref().map_err(|obstacle| **obstacle), expected);
     }
 
     const ABC: &str = "a\nb\nc\nd\ne\n";

@@ -1,7 +1,6 @@
 //! What lastmile has said on a pull request already, read back from the marks that end its comments.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 
 use super::part::Fingerprint;
 
@@ -22,13 +21,10 @@ const END: &str = " -->";
 
 /// The last line of a comment: which changes it shows, and of a review also which one it is.
 pub(super) fn mark(review: Option<&Fingerprint>, prints: &[&Fingerprint]) -> String {
-    let mut mark = START.to_owned();
-    if let Some(review) = review {
-        write!(mark, "review={} ", review.as_str()).expect("a string takes all");
-    }
     let prints: Vec<&str> = prints.iter().map(|print| print.as_str()).collect();
-    write!(mark, "fp={}{END}\n", prints.join(",")).expect("a string takes all");
-    mark
+    let mut fields: Vec<String> = review.iter().map(|review| format!("review={}", review.as_str())).collect();
+    fields.extend((!prints.is_empty()).then(|| format!("fp={}", prints.join(","))));
+    format!("{START}{}{END}\n", fields.join(" "))
 }
 
 /// The values of `key` in the mark of a comment. Only the last line counts: the code above it is not ours.
