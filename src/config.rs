@@ -24,6 +24,7 @@ pub struct Config {
     pub engine: Engine,
     pub output: Output,
     pub hook: Hook,
+    pub pr: Pr,
 }
 
 /// Which files are looked at.
@@ -98,6 +99,15 @@ pub struct Output {
 pub struct Hook {
     pub write: bool,
     pub budget_ms: u64,
+}
+
+/// What is said on pull requests, and how long GitHub is waited for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pr {
+    pub max_suggestions: usize,
+    pub timeout_ms: u64,
+    pub max_wait_s: u64,
 }
 
 /// A face of the report.

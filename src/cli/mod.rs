@@ -21,6 +21,7 @@ mod hook;
 mod install;
 mod languages;
 mod page;
+mod pr;
 mod progress;
 mod repair;
 mod session;
@@ -90,6 +91,9 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Judge what is being committed, as git's hook or for pre-commit and prek
     Hook(hook::HookArgs),
+    /// Judge the changed files of a pull request, and post repairs as suggestions
+    #[command(after_help = pr::EXAMPLES)]
+    Pr(pr::PrArgs),
     /// Take the suggestions that the hook saved
     Apply(apply::ApplyArgs),
     /// Put git's hook in place
@@ -194,6 +198,7 @@ fn run(cli: Cli) -> Result<ExitStatus> {
         Command::Test(args) => test::test(&args, &mut Session::new(global)?),
         Command::Explain(args) => explain::explain(&args, &mut Session::new(global)?),
         Command::Hook(args) => hook::hook(&args, &mut Session::new(global)?),
+        Command::Pr(args) => pr::pr(&args, &mut Session::new(global)?),
         Command::Apply(args) => apply::apply(&args),
         Command::Install => install::install(),
         Command::Uninstall => install::uninstall(),

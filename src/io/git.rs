@@ -8,9 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use git2::{
-    AttrCheckFlags, AttrValue, Delta, Diff, DiffLineType, DiffOptions, ErrorCode, Index, MergeFileInput, Oid,
-    Patch, Repository,
+    AttrCheckFlags, AttrValue, Commit, Delta, Diff, DiffFindOptions, DiffLineType, DiffOptions, ErrorCode,
+    Index, MergeFileInput, Oid, Patch, Repository,
 };
+
+use crate::review::Hunk;
 
 /// Why git's side of a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +37,12 @@ pub enum GitError {
 
     #[error("failed to read the setting `core.hooksPath`")]
     Config { source: git2::Error },
+
+    #[error("this clone does not hold the commit `{name}`")]
+    Commit { name: String, source: git2::Error },
+
+    #[error("this clone does not hold what `{base}` and `{head}` have in common")]
+    Compare { base: String, head: String, source: git2::Error },
 }
 
 /// A repository, as the environment names it: inside a hook that is git's own choice of folder and index.
@@ -59,6 +67,16 @@ pub struct Staged {
     /// Relative to [`Repo::root`].
     pub path: PathBuf,
     pub content: Content,
+}
+
+/// One file that a branch changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changed {
+    /// Relative to [`Repo::root`].
+    pub path: PathBuf,
+    pub content: Content,
+    /// What the diff shows of the file after the change.
+    pub hunks: Vec<Hunk>,
 }
 
 /// What the index holds for a path.
@@ -188,6 +206,54 @@ impl Repo {
                 .collect::<Option<_>>()
                 .ok_or(GitError::Index { source }),
         }
+    }
+
+    /// The full name of a commit.
+    pub fn commit(&self, name: &str) -> Result<String, GitError> {
+        Ok(self.find_commit(name)?.id().to_string())
+    }
+
+    fn find_commit(&self, name: &str) -> Result<Commit<'_>, GitError> {
+        let commit = self.inner.revparse_single(name).and_then(|object| object.peel_to_commit());
+        commit.map_err(|source| GitError::Commit { name: name.to_owned(), source })
+    }
+
+    /// What `head` changes since it left `base`, as `git diff base...head` shows it: files that are `wanted` and not
+    /// deleted, by path.
+    pub fn changed(
+        &self,
+        base: &str,
+        head: &str,
+        wanted: &dyn Fn(&Path) -> bool,
+    ) -> Result<Vec<Changed>, GitError> {
+        let (from, to) = (self.find_commit(base)?, self.find_commit(head)?);
+        let changed = || {
+            let common = self.inner.merge_base(from.id(), to.id())?;
+            let trees = [self.inner.find_commit(common)?.tree()?, to.tree()?];
+            let mut diff = self.inner.diff_tree_to_tree(Some(&trees[0]), Some(&trees[1]), None)?;
+            diff.find_similar(Some(DiffFindOptions::new().renames(true)))?;
+            let mut changed = Vec::new();
+            for (idx, delta) in diff.deltas().enumerate() {
+                let file = delta.new_file();
+                let Some(path) = file.path().filter(|path| delta.status() != Delta::Deleted && wanted(path))
+                else {
+                    continue;
+                };
+                let mut hunks = Vec::new();
+                // Binary files have none.
+                if let Some(shown) = Patch::from_diff(&diff, idx)? {
+                    for hunk_idx in 0..shown.num_hunks() {
+                        let (hunk, _) = shown.hunk(hunk_idx)?;
+                        let (first, n_lines) = (hunk.new_start() as usize, hunk.new_lines() as usize);
+                        hunks.push(Hunk { first, n_lines });
+                    }
+                }
+                let content = content(u32::from(file.mode()), file.id());
+                changed.push(Changed { path: path.to_owned(), content, hunks });
+            }
+            Ok(changed)
+        };
+        changed().map_err(|source| GitError::Compare { base: base.to_owned(), head: head.to_owned(), source })
     }
 
     /// The text of a blob, as it is stored.

@@ -5,6 +5,7 @@ pub mod environment;
 pub mod examples;
 pub mod files;
 pub mod git;
+pub mod github;
 mod lines;
 pub mod pwsh;
 pub mod sandbox;

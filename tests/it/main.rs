@@ -20,6 +20,8 @@ mod explain;
 #[cfg(unix)]
 mod fix;
 #[cfg(unix)]
+mod github;
+#[cfg(unix)]
 mod hook;
 #[cfg(unix)]
 mod install;
@@ -27,6 +29,8 @@ mod install;
 mod managers;
 #[cfg(unix)]
 mod mutated;
+#[cfg(unix)]
+mod pr;
 #[cfg(unix)]
 mod project;
 #[cfg(unix)]

@@ -77,6 +77,10 @@ fn each_outside_crate_has_its_place() {
     let system = ["rustix::", " nix::", "landlock::", "seccompiler::"];
     assert_eq!(lines_that_name(&elsewhere(&["src/io/sandbox"]), &system), none);
     assert_eq!(lines_that_name(&rust_files("src/io"), &["anyhow"]), none);
+    // Asynchronous is only what talks to GitHub.
+    let github = ["src/io/github", "src/cli/pr"];
+    assert_eq!(lines_that_name(&elsewhere(&github[..1]), &["octocrab::", "use octocrab", "use ring"]), none);
+    assert_eq!(lines_that_name(&elsewhere(&github), &["tokio::", "async fn", ".await"]), none);
 }
 
 #[test]

@@ -1,0 +1,195 @@
+//! The changed files of a pull request: from this clone where it holds them, else from GitHub; then judged and repaired.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+
+use super::target::Target;
+use crate::cli::check::{Finding, failed, shown_path};
+use crate::cli::fix::Fixer;
+use crate::cli::hook::{LFS, Look, excluded, is_pointer, judge, may_be_ours};
+use crate::cli::progress::Progress;
+use crate::cli::session::Session;
+use crate::io::git::{Content, GitError, Repo};
+use crate::io::github::Github;
+use crate::ports::EngineError;
+use crate::report::{FileReport, Outcome};
+use crate::review::{Hunk, hunks};
+
+/// What a pull request changes.
+pub(super) struct Found {
+    pub(super) number: Option<u64>,
+    /// The commit that is looked at.
+    pub(super) head: String,
+    pub(super) hunks: BTreeMap<String, Vec<Hunk>>,
+    /// What people should know about it.
+    pub(super) notes: Vec<String>,
+    looks: Vec<Look>,
+    root: PathBuf,
+}
+
+impl Found {
+    pub(super) fn name(&self) -> String {
+        self.number.map_or_else(|| self.head.chars().take(12).collect(), |number| format!("#{number}"))
+    }
+}
+
+/// Finds them; the inner error says that another commit has arrived.
+pub(super) async fn find(
+    target: &Target,
+    github: Option<&Github>,
+    session: &Session,
+) -> Result<Result<Found, String>> {
+    let (mut base, mut head) = (target.base.clone(), target.head.clone());
+    if let (Some(github), Some(number)) = (github, target.number) {
+        let pull = github.pull(number).await?;
+        if let Some(moved) = target.head.as_deref().and_then(|head| moved(number, head, &pull.head.sha)) {
+            return Ok(Err(moved));
+        }
+        (base, head) = (base.or(Some(pull.base.sha)), Some(pull.head.sha));
+    }
+    let head = head.unwrap_or_else(|| "HEAD".to_owned());
+    let Some(base) = base else {
+        bail!("the commit that changes are counted from is not known: name it with `--base`")
+    };
+    let root = std::path::absolute(".")?;
+    let mut found = Found {
+        number: target.number,
+        head,
+        hunks: BTreeMap::new(),
+        notes: Vec::new(),
+        looks: Vec::new(),
+        root,
+    };
+    let local = Repo::open().and_then(|repo| Ok((repo.commit(&found.head)?, repo)));
+    let listed = match local {
+        Ok((head, repo)) => {
+            found.head = head;
+            found.take_from(&repo, &base, session)
+        }
+        Err(error) => Err(error.into()),
+    };
+    match (listed, github, target.number) {
+        (Ok(()), ..) => {}
+        (Err(error), Some(github), Some(number)) if error.downcast_ref::<GitError>().is_some() => {
+            found.notes.push(format!(
+                "{error}, so GitHub was asked for the files; `fetch-depth: 0` for actions/checkout saves the requests"
+            ));
+            found.ask(github, number, session).await?;
+        }
+        (Err(error), ..) => return Err(error),
+    }
+    Ok(Ok(found))
+}
+
+/// What to say when `now` is another commit than the one that was looked at.
+pub(super) fn moved(number: u64, head: &str, now: &str) -> Option<String> {
+    let short = |sha: &str| sha.chars().take(12).collect::<String>();
+    (head != now).then(|| {
+        format!(
+            "#{number} is at {} now, no longer at {}: its own run says what to say",
+            short(now),
+            short(head)
+        )
+    })
+}
+
+impl Found {
+    /// Reads them from this clone.
+    fn take_from(&mut self, repo: &Repo, base: &str, session: &Session) -> Result<()> {
+        repo.root().clone_into(&mut self.root);
+        let is_excluded = excluded(repo.root(), session)?;
+        let changed = repo.changed(base, &self.head, &|path| may_be_ours(path) && !is_excluded(path))?;
+        for file in changed {
+            let Content::Text(id) = file.content else { continue };
+            self.hunks.insert(shown_path(&file.path), file.hunks);
+            let size = repo.size(id) as u64;
+            if let Err(skip) = session.config.files.limit(&file.path).check(size) {
+                self.looks.push(Look::LeftAlone(file.path, skip.to_string()));
+                continue;
+            }
+            match repo.read(&file.path, id) {
+                Ok(bytes) => self.look(file.path, bytes, session),
+                Err(error) => self.looks.push(Look::Failed(file.path, error.to_string())),
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads them from GitHub.
+    async fn ask(&mut self, github: &Github, number: u64, session: &Session) -> Result<()> {
+        let is_excluded = excluded(&self.root, session)?;
+        let pull = github.pull(number).await?;
+        let files = github.files(number).await?;
+        if files.len() < pull.changed_files {
+            let (n, all) = (files.len(), pull.changed_files);
+            self.notes.push(format!("GitHub lists {n} of {all} changed files; the rest was not looked at"));
+        }
+        let mut n_unshown = 0;
+        for file in files {
+            let path = PathBuf::from(&file.filename);
+            let is_ours = may_be_ours(&path) && !is_excluded(&path) && is_inside(&path);
+            let Some(sha) = file.sha.filter(|_| is_ours && file.status != "removed") else { continue };
+            n_unshown += usize::from(file.patch.is_none() && file.status != "renamed");
+            let shown = file.patch.as_deref().and_then(hunks).unwrap_or_default();
+            self.hunks.insert(file.filename, shown);
+            match github.blob(&sha).await {
+                Ok(bytes) => match session.config.files.limit(&path).check(bytes.len() as u64) {
+                    Ok(()) => self.look(path, bytes, session),
+                    Err(skip) => self.looks.push(Look::LeftAlone(path, skip.to_string())),
+                },
+                Err(error) => self.looks.push(Look::Failed(path, error.to_string())),
+            }
+        }
+        if n_unshown > 0 {
+            self.notes
+                .push(format!("GitHub shows no changes of {n_unshown} files, so they get no suggestions"));
+        }
+        Ok(())
+    }
+
+    fn look(&mut self, path: PathBuf, bytes: Vec<u8>, session: &Session) {
+        if is_pointer(&bytes) {
+            self.looks.push(Look::LeftAlone(path, LFS.to_owned()));
+            return;
+        }
+        self.looks.extend(judge(path, bytes).into_iter().map(|look| match look {
+            Look::Faulty(faulty) if session.is_fine(&faulty.file) => Look::Healthy(faulty.file.path),
+            look => look,
+        }));
+    }
+
+    /// What became of each file that is not fine, how many were looked at, and why the engine gave no answer.
+    pub(super) fn repair(&mut self, session: &mut Session) -> (Vec<FileReport>, usize, Option<EngineError>) {
+        let looks = std::mem::take(&mut self.looks);
+        let progress = Progress::up_to(looks.len(), "repairing");
+        let mut fixer = Fixer::reporting(session);
+        let (mut reports, mut checked) = (Vec::new(), BTreeSet::new());
+        for look in looks {
+            match look {
+                Look::Healthy(path) => drop(checked.insert(path)),
+                Look::LeftAlone(path, why) => {
+                    reports.push(FileReport { path: shown_path(&path), outcome: Outcome::Skipped(why) });
+                }
+                Look::Failed(path, why) => reports.push(failed(&path, &why)),
+                Look::Faulty(mut faulty) => {
+                    let name = shown_path(&faulty.file.path);
+                    checked.insert(faulty.file.path.clone());
+                    // The project around it is found from its place on disk.
+                    faulty.file.path = self.root.join(&faulty.file.path);
+                    for report in fixer.fix(Finding::Broken(faulty.file, faulty.diagnosis)) {
+                        reports.push(FileReport { path: name.clone(), ..report });
+                    }
+                }
+            }
+            progress.advance();
+        }
+        (reports, checked.len(), fixer.engine_error)
+    }
+}
+
+/// Whether a path from outside stays below the folder it is relative to.
+fn is_inside(path: &Path) -> bool {
+    path.components().all(|component| matches!(component, std::path::Component::Normal(_)))
+}
