@@ -56,11 +56,19 @@ lint: needs ## what CI checks besides the tests; needs no libtorch
 	@CARGO='$(CARGO)' sh tests/setup/lint.sh
 
 .PHONY: tools
-tools: ## install the tools of `lint` and of the hook tests into .venv
+tools: ## install the tools of `lint` and of the tests into .venv and, by npm, tests/github/node_modules
 	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	@cmp -s tests/setup/requirements.txt .venv/installed.txt || { \
 		.venv/bin/python -m pip --disable-pip-version-check install --quiet -r tests/setup/requirements.txt && \
 		cp tests/setup/requirements.txt .venv/installed.txt; }
+	@cmp -s tests/github/package-lock.json tests/github/node_modules/installed.json || \
+	if command -v npm >/dev/null; then \
+		npm ci --prefix tests/github --ignore-scripts --no-audit --no-fund --silent && \
+		$(PYTHON) tests/github/prepare.py && \
+		cp tests/github/package-lock.json tests/github/node_modules/installed.json; \
+	else \
+		echo 'skipped: npm is not installed, so GitHub is only faked and not checked against its description'; \
+	fi
 
 BENCHES := hook check repair fix valid
 
@@ -91,4 +99,4 @@ clean: ## remove what was built, but keep libtorch
 
 .PHONY: distclean
 distclean: clean ## remove libtorch and the tools too
-	rm -rf .venv .libtorch .libtorch.partial .libtorch.wheels
+	rm -rf .venv tests/github/node_modules .libtorch .libtorch.partial .libtorch.wheels

@@ -24,7 +24,6 @@ import urllib.parse
 
 GIT_DIR = sys.argv[1]
 EXAMPLES = json.load(open(sys.argv[2])) if len(sys.argv) > 2 else {}
-ZERO_TIME = "2026-01-01T00:00:00Z"
 MAX_TEXT = 65536
 ACCOUNTS = {
     "good": {"id": 41898282, "login": "github-actions[bot]", "type": "Bot"},
@@ -61,12 +60,13 @@ def invalid(*errors):
 
 def like(name, **known):
     """The example of an answer with what is known put in."""
-    answer = copy.deepcopy(EXAMPLES.get(name, {}))
+    return merged(copy.deepcopy(EXAMPLES.get(name, {})), known)
+
+
+def merged(answer, known):
     for key, value in known.items():
-        if isinstance(value, dict) and isinstance(answer.get(key), dict):
-            answer[key] |= value
-        else:
-            answer[key] = value
+        is_nested = isinstance(value, dict) and isinstance(answer.get(key), dict)
+        answer[key] = merged(answer[key], value) if is_nested else value
     return answer
 
 
@@ -91,6 +91,7 @@ def pull(number):
     return like(
         "pull",
         number=number,
+        requested_teams=[],  # those of the example lack what the description asks for
         state=known.get("state", "open"),
         base=branch("main", sha_of("refs/heads/main"), settings["repository"]),
         head=branch(known.get("branch", "topic"), head, known.get("from", settings["repository"])),
@@ -136,6 +137,14 @@ def compared(before, after, has_no_patches):
             file["patch"] = section[start + 1 :].decode("utf-8", "replace").rstrip("\n")
         files.append(file)
     return files
+
+
+def shown_file(file):
+    answer = like("file", **file)
+    for key in ("patch", "previous_filename"):
+        if key not in file:
+            answer.pop(key, None)
+    return answer
 
 
 def hunks(patch):
@@ -212,6 +221,8 @@ def add_review(number, user, request):
 
 def shown_review(review):
     known = {key: review[key] for key in ("id", "body", "state", "commit_id")}
+    if settings.get("is_wrong"):
+        known["id"] = "eighty"
     return like("review", user=shown_user(review["user"]), **known)
 
 
@@ -472,7 +483,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return 200, pull(number)
         pull(number)
         if rest == "/files":
-            return 200, page([like("file", **f) for f in changed(number)][:3000], query)
+            return 200, page([shown_file(file) for file in changed(number)[:3000]], query)
         if rest == "/comments":
             return 200, page([shown_comment(c) for c in state["comments"] if c["number"] == number], query)
         if rest == "/reviews" and method == "GET":

@@ -1,9 +1,10 @@
 //! A GitHub for tests: `tests/github/fake.py` in front of a bare repository, and behind it a clone with a pull request.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -30,11 +31,21 @@ impl Drop for Server {
 pub(crate) struct FakeGitHub {
     pub(crate) repo: TestRepo,
     pub(crate) server: Server,
+    /// Checks what is asked and answered against GitHub's own description.
+    proxy: Option<Server>,
 }
 
 /// Where `make tools` puts what npm brings.
 fn tools() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/github/node_modules")
+}
+
+/// A file that `make tools` makes. Where it is missing the test passes, except in CI.
+pub(crate) fn tool(path: &str) -> Option<PathBuf> {
+    let found = tools().join(path);
+    let is_there = found.exists();
+    assert!(is_there || std::env::var_os("CI").is_none(), "CI must have {path} (`make tools`)");
+    is_there.then_some(found)
 }
 
 impl FakeGitHub {
@@ -47,9 +58,22 @@ impl FakeGitHub {
         }
         repo.commit_all();
         repo.git(["push", "--quiet", "../origin.git", "HEAD:refs/heads/main"]);
-        let fake = Self { server: start(&repo.base().join("origin.git")), repo };
+        let fake = Self { server: start(&repo.base().join("origin.git")), repo, proxy: None };
         fake.push(after);
         fake
+    }
+
+    /// The same behind the proxy; `None` where that is not installed.
+    pub(crate) fn proxied(before: &[(&str, &str)], after: &[(&str, &str)]) -> Option<Self> {
+        let (prism, api) = (tool(".bin/prism")?, tool("api.json")?);
+        let mut fake = Self::new(before, after);
+        fake.proxy = Some(start_proxy(&prism, &api, fake.server.port));
+        Some(fake)
+    }
+
+    /// The port that lastmile asks.
+    pub(crate) fn port(&self) -> u16 {
+        self.proxy.as_ref().unwrap_or(&self.server).port
     }
 
     /// A commit more on the pull request.
@@ -97,12 +121,12 @@ impl FakeGitHub {
                 command.env_remove(name);
             }
         }
-        let address = format!("http://127.0.0.1:{}", self.server.port);
         command
             .arg("pr")
             .args(arguments)
-            .env("GITHUB_API_URL", &address)
-            .env("GITHUB_GRAPHQL_URL", format!("{address}/graphql"))
+            .env("GITHUB_API_URL", format!("http://127.0.0.1:{}", self.port()))
+            // Of GraphQL the description says nothing.
+            .env("GITHUB_GRAPHQL_URL", format!("http://127.0.0.1:{}/graphql", self.server.port))
             .env("GITHUB_REPOSITORY", "o/r")
             .env("GITHUB_TOKEN", "good")
             .env("GITHUB_EVENT_PATH", event)
@@ -187,6 +211,31 @@ fn start(repository: &Path) -> Server {
     let stdout = child.stdout.as_mut().expect("it is piped");
     BufReader::new(stdout).read_line(&mut line).expect("it prints its port");
     Server { child, port: line.trim().parse().expect("a port") }
+}
+
+fn start_proxy(prism: &Path, api: &Path, upstream: u16) -> Server {
+    // Let go of again at once, so that it is free.
+    let port = TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a free port")
+        .port();
+    let mut command = Command::new(prism);
+    command.args(["proxy", "--errors", "--host", "127.0.0.1", "--port", &port.to_string()]);
+    command.arg(api).arg(format!("http://127.0.0.1:{upstream}"));
+    let child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("node starts");
+    let server = Server { child, port };
+    for _ in 0..600 {
+        if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+            return server;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    panic!("the proxy does not listen")
 }
 
 /// One request without lastmile.

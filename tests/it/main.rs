@@ -32,6 +32,8 @@ mod mutated;
 #[cfg(unix)]
 mod pr;
 #[cfg(unix)]
+mod prism;
+#[cfg(unix)]
 mod project;
 #[cfg(unix)]
 mod projects;
