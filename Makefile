@@ -82,7 +82,7 @@ $(BENCHES:%=bench-%): bench-%: build tools
 .PHONY: fuzz
 fuzz: needs ## try the core on random texts, each target for SECONDS (default 60)
 	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked --root .venv cargo-fuzz@0.13.2
-	@for target in window judge repair; do \
+	@for target in window judge repair artifact; do \
 		mkdir -p tests/fuzz/corpus/$$target && \
 		RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --fuzz-dir tests/fuzz --sanitizer none $$target \
 			tests/fuzz/corpus/$$target tests/cases tests/demo -- \

@@ -12,6 +12,7 @@ use crate::rank::{Applicability, Ranked};
 use crate::report::{Broken, FileReport, Outcome, evidence};
 
 mod answer;
+mod artifact;
 mod hunk;
 mod markdown;
 mod part;
@@ -19,6 +20,7 @@ mod posted;
 mod summary;
 
 pub use answer::{Answer, Next, unsure};
+pub use artifact::{ARTIFACT, Artifact, FileRepair, Hostile, MAX_ZIP};
 pub use hunk::{Hunk, hunks};
 pub use part::{Fingerprint, Obstacle, Part, fingerprints, parts};
 pub use posted::{Remark, is_review, known, stale};

@@ -33,9 +33,9 @@ ACCOUNTS = {
 }
 
 lock = threading.RLock()
-state = {"reviews": [], "comments": [], "requests": [], "resolved": [], "foreign": [], "private": {}}
+state = {"reviews": [], "comments": [], "requests": [], "resolved": []}
 plan = []
-settings = {"repository": "o/r", "limits": True, "numbers": {}, "artifacts": [], "runs": {}}
+settings = {"repository": "o/r", "limits": True, "numbers": {}, "artifacts": []}
 
 
 class Refused(Exception):
@@ -58,7 +58,7 @@ def invalid(*errors):
     return Refused(422, "Unprocessable Entity", list(errors))
 
 
-def like(name, **known):
+def like(name, /, **known):
     """The example of an answer with what is known put in."""
     return merged(copy.deepcopy(EXAMPLES.get(name, {})), known)
 
@@ -79,7 +79,8 @@ def sha_of(name):
 
 
 def branch(name, sha, repository):
-    return {"label": "o:" + name, "ref": name, "sha": sha, "repo": {"id": 1, "full_name": repository, "name": "r"}}
+    repo = {"id": 1 if repository == settings["repository"] else 2, "full_name": repository, "name": "r"}
+    return {"label": "o:" + name, "ref": name, "sha": sha, "repo": repo}
 
 
 def pull(number):
@@ -386,7 +387,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 request = json.loads(body) if body else None
                 status, answer = self.answer(path, query, request)
         except Refused as refused:
-            return self.send(refused.status, refused.body, refused.headers)
+            return self.send(refused.status, None if refused.status == 302 else refused.body, refused.headers)
         if fault is not None:
             return self.fail(fault)
         return self.send(status, answer)
@@ -402,7 +403,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def send(self, status, answer, headers=None):
         data = b"" if answer is None else answer if isinstance(answer, bytes) else json.dumps(answer).encode()
         self.send_response(status)
-        self.send_header("content-type", "application/json; charset=utf-8")
+        if data:
+            self.send_header("content-type", "application/json; charset=utf-8")
         self.send_header("content-length", str(len(data)))
         limits = {"x-ratelimit-remaining": 4000, "x-ratelimit-reset": int(time.time()) + 3600}
         for name, value in ((limits if settings["limits"] else {}) | (headers or {})).items():
@@ -436,6 +438,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def answer(self, path, query, request):
         if path == "/graphql":
             return 200, self.graphql(request)
+        if match := re.fullmatch(r"/elsewhere/(\d+)", path):
+            return 200, base64.b64decode(settings["artifacts"][int(match[1])]["bytes"])
         token, user = self.account()
         method = self.command
         repository = "/repos/" + settings["repository"]
@@ -456,15 +460,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 raise Refused(404, "Not Found")
             content = base64.encodebytes(data).decode()
             return 200, like("blob", sha=match[1], size=len(data), content=content, encoding="base64")
-        if match := re.fullmatch(r"/actions/runs/(\d+)", path):
-            return 200, like("run", id=int(match[1]), **settings["runs"][match[1]])
         if match := re.fullmatch(r"/actions/runs/(\d+)/artifacts", path):
-            return 200, {
-                "total_count": len(settings["artifacts"]),
-                "artifacts": [like("artifact", id=n, **a["shown"]) for n, a in enumerate(settings["artifacts"])],
-            }
+            shown = [like("artifact", id=n, **a["shown"]) for n, a in enumerate(settings["artifacts"])]
+            return 200, {"total_count": len(shown), "artifacts": shown}
         if match := re.fullmatch(r"/actions/artifacts/(\d+)/zip", path):
-            raise Refused(302, "Found", headers={"location": settings["artifacts"][int(match[1])]["location"]})
+            port = self.server.server_port
+            raise Refused(302, "Found", headers={"location": f"http://localhost:{port}/elsewhere/{match[1]}"})
         if path == "/pulls":
             numbers = [int(n) for n in re.findall(rb"refs/pull/(\d+)/head", git("for-each-ref") or b"")]
             pulls = [like("pull-simple", **pull(n)) for n in numbers]

@@ -20,6 +20,8 @@ mod explain;
 #[cfg(unix)]
 mod fix;
 #[cfg(unix)]
+mod fork;
+#[cfg(unix)]
 mod github;
 #[cfg(unix)]
 mod hook;

@@ -30,6 +30,11 @@ pub(super) struct Found {
 }
 
 impl Found {
+    /// One whose files were looked at elsewhere.
+    pub(super) fn of_others(number: u64, head: String, hunks: BTreeMap<String, Vec<Hunk>>) -> Self {
+        Self { number: Some(number), head, hunks, notes: Vec::new(), looks: Vec::new(), root: PathBuf::new() }
+    }
+
     pub(super) fn name(&self) -> String {
         self.number.map_or_else(|| self.head.chars().take(12).collect(), |number| format!("#{number}"))
     }

@@ -13,12 +13,14 @@ use super::check::Telling;
 use super::session::{Session, complain_of_engine, hint, note, print};
 use super::{ExitStatus, FormatArg};
 use crate::config::Format;
-use crate::io::github::Said;
+use crate::io::github::{Github, Said};
+use crate::ports::EngineError;
 use crate::report::{FileReport, show};
-use crate::review::{Counts, Draft, Hunk, Scene, draft, known, stale, summary};
+use crate::review::{Artifact, Counts, Draft, Hunk, Scene, draft, known, stale, summary};
 
 mod actions;
 mod files;
+mod fork;
 mod post;
 mod target;
 
@@ -57,6 +59,18 @@ pub(super) struct PrArgs {
     /// Exit with 0 also when faults remain
     #[arg(long)]
     exit_zero: bool,
+
+    /// Post nothing, and write the repairs to this file, for `--post` in a workflow that may
+    #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
+    compute: Option<PathBuf>,
+
+    /// In a workflow on `workflow_run`: post the repairs that `--compute` of that run wrote; nothing in it is believed
+    #[arg(long, conflicts_with_all = ["number", "base", "head", "dry_run", "compute"])]
+    post: bool,
+
+    /// With `--post`, the workflow whose runs are taken
+    #[arg(long, value_name = "FILE", default_value = ".github/workflows/lastmile.yml")]
+    workflow: String,
 }
 
 pub(super) const EXAMPLES: &str = "\
@@ -73,30 +87,62 @@ faults become annotations and the summary of the job. GITHUB_API_URL names GitHu
 Posted is one review, with suggestions for lines that the pull request shows and a summary of the rest, and only what
 was not posted before. Nothing is posted when a new commit arrived in the meantime.
 
+Pull requests from forks get no token that may post. There, one workflow computes without any secret (`--compute`),
+keeps the file as the artifact `lastmile-report`, and another posts it (`--post`); action/README.md has both.
+
 Exit codes: 0 all changed files parse, 1 faults remain (posted or not), 2 lastmile itself failed.";
 
 pub(super) fn pr(args: &PrArgs, session: &mut Session) -> Result<ExitStatus> {
-    let target = Target::find(args)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("the runtime of the network cannot be started")?;
-    let format = args.format.map_or(session.config.output.format, Format::from);
-    let is_dry = args.dry_run || format == Format::Sarif;
-    Ok(match runtime.block_on(run(&target, (format, is_dry), session))? {
+    Ok(match runtime.block_on(run(args, session))? {
         ExitStatus::FaultsRemain if args.exit_zero => ExitStatus::Clean,
         status => status,
     })
 }
 
-async fn run(target: &Target, (format, is_dry): (Format, bool), session: &mut Session) -> Result<ExitStatus> {
-    let github = target.open(&session.config, is_dry).await?;
-    let mut found = match files::find(target, github.as_ref(), session).await? {
-        Ok(found) => found,
-        Err(moved) => {
-            note(&format!("{moved}\n"));
-            return Ok(ExitStatus::Failed);
-        }
+/// What was found, before anything is said about it.
+struct Gathered {
+    github: Option<Github>,
+    found: files::Found,
+    reports: Vec<FileReport>,
+    n_checked: usize,
+    engine_error: Option<EngineError>,
+}
+
+async fn run(args: &PrArgs, session: &mut Session) -> Result<ExitStatus> {
+    let format = args.format.map_or(session.config.output.format, Format::from);
+    let is_dry = args.dry_run || args.compute.is_some() || format == Format::Sarif;
+    let gathered = if args.post {
+        fork::gather(args, session).await?
+    } else {
+        let target = Target::find(args)?;
+        let github = target.open(&session.config, is_dry).await?;
+        let mut found = match files::find(&target, github.as_ref(), session).await? {
+            Ok(found) => found,
+            Err(moved) => {
+                note(&format!("{moved}\n"));
+                return Ok(ExitStatus::Failed);
+            }
+        };
+        let (reports, n_checked, engine_error) = found.repair(session);
+        Gathered { github, found, reports, n_checked, engine_error }
     };
-    let (reports, n_checked, engine_error) = found.repair(session);
+    if let Some(path) = &args.compute {
+        let artifact = serde_json::to_vec(&Artifact::new(&gathered.found.head, &gathered.reports))?;
+        std::fs::write(path, artifact).with_context(|| format!("failed to write `{}`", path.display()))?;
+    }
+    tell(gathered, format, (is_dry, args.dry_run), session).await
+}
+
+/// Says it: here, and on the pull request unless it `is_dry`.
+async fn tell(
+    gathered: Gathered,
+    format: Format,
+    (is_dry, is_shown): (bool, bool),
+    session: &Session,
+) -> Result<ExitStatus> {
+    let Gathered { github, found, reports, n_checked, engine_error } = gathered;
     let silence = actions::Silence::start(format)?;
     let mut telling = Telling::new(format, n_checked);
     for report in &reports {
@@ -117,7 +163,7 @@ async fn run(target: &Target, (format, is_dry): (Format, bool), session: &mut Se
     let max_suggestions = session.config.pr.max_suggestions;
     let first = view.draft(max_suggestions, &BTreeSet::new());
     let stale = stale(&said.remarks, &first.current);
-    if is_dry {
+    if is_shown {
         show_draft(&first, &found, &stale, format)?;
     }
     drop(silence);
@@ -144,7 +190,7 @@ async fn run(target: &Target, (format, is_dry): (Format, bool), session: &mut Se
         complain_of_engine(error);
         return Ok(ExitStatus::Failed);
     }
-    if is_dry && found.number.is_some() && first.review.is_some() && format == Format::Human {
+    if is_shown && found.number.is_some() && first.review.is_some() && format == Format::Human {
         hint("without `--dry-run` this is posted");
     }
     Ok(if done.is_error { ExitStatus::Failed } else { status })

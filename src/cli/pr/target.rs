@@ -100,22 +100,27 @@ impl Target {
             }
             return Ok(None);
         };
-        let Some(credentials) = credentials()? else {
-            // A public pull request can be looked at by its commits alone.
-            if is_dry && self.base.is_some() {
-                return Ok(None);
-            }
-            bail!(
-                "GITHUB_TOKEN is not set; in a workflow, `env: {{ GITHUB_TOKEN: ${{{{ github.token }}}} }}` sets it"
-            );
-        };
-        let api = variable("GITHUB_API_URL").unwrap_or_else(|| "https://api.github.com".to_owned());
-        let graphql = variable("GITHUB_GRAPHQL_URL").unwrap_or_else(|| graphql_of(&api));
-        let (timeout, max_wait) =
-            (Duration::from_millis(config.pr.timeout_ms), Duration::from_secs(config.pr.max_wait_s));
-        let access = Access { api, graphql, credentials, timeout, max_wait };
-        Ok(Some(Github::open(&access, repository).await?))
+        // A pull request whose commits are here can be looked at without a token.
+        if is_dry && self.base.is_some() && credentials()?.is_none() {
+            return Ok(None);
+        }
+        connect(repository, config).await.map(Some)
     }
+}
+
+/// GitHub, as the environment says where it is and who asks.
+pub(super) async fn connect(repository: &str, config: &Config) -> Result<Github> {
+    let Some(credentials) = credentials()? else {
+        bail!(
+            "GITHUB_TOKEN is not set; in a workflow, `env: {{ GITHUB_TOKEN: ${{{{ github.token }}}} }}` sets it"
+        );
+    };
+    let api = variable("GITHUB_API_URL").unwrap_or_else(|| "https://api.github.com".to_owned());
+    let graphql = variable("GITHUB_GRAPHQL_URL").unwrap_or_else(|| graphql_of(&api));
+    let (timeout, max_wait) =
+        (Duration::from_millis(config.pr.timeout_ms), Duration::from_secs(config.pr.max_wait_s));
+    let access = Access { api, graphql, credentials, timeout, max_wait };
+    Ok(Github::open(&access, repository).await?)
 }
 
 fn credentials() -> Result<Option<Credentials>> {
@@ -133,7 +138,7 @@ fn graphql_of(api: &str) -> String {
 }
 
 /// Names become parts of addresses.
-fn check_name(name: &str) -> Result<()> {
+pub(super) fn check_name(name: &str) -> Result<()> {
     let is_plain = |part: &str| {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
         !part.is_empty() && part != "." && part != ".." && part.chars().all(plain)

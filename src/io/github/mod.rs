@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use http_body_util::{BodyExt as _, Limited};
 use octocrab::Octocrab;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -124,6 +125,15 @@ pub struct PullFile {
     pub patch: Option<String>,
 }
 
+/// What a run of a workflow left behind.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Listed {
+    pub id: u64,
+    pub name: String,
+    pub size_in_bytes: u64,
+    pub expired: bool,
+}
+
 #[derive(Clone, Debug, Deserialize)]
 struct User {
     id: u64,
@@ -183,8 +193,8 @@ impl Github {
         let open = |token: &str, own_login| {
             let graphql = access.graphql.strip_suffix("/graphql").unwrap_or(&access.graphql);
             Ok(Self {
-                rest: client(&access.api, token)?,
-                graphql: client(graphql, token)?,
+                rest: client(&access.api, Some(token))?,
+                graphql: client(graphql, Some(token))?,
                 repository: repository.to_owned(),
                 timeout: access.timeout,
                 patience: Cell::new(access.max_wait),
@@ -261,6 +271,42 @@ impl Github {
         let Blob { content } = self.get(doing, &path).await?;
         let bytes = STANDARD.decode(content.replace(['\n', '\r'], ""));
         bytes.map_err(|error| GithubError::Lost { doing: doing.to_owned(), reason: error.to_string() })
+    }
+
+    /// The artifacts of a run that have this name.
+    pub async fn artifacts(&self, run: u64, name: &str) -> Result<Vec<Listed>, GithubError> {
+        #[derive(Deserialize)]
+        struct Page {
+            artifacts: Vec<Listed>,
+        }
+        let name_of = escaped(name);
+        let path =
+            format!("/repos/{}/actions/runs/{run}/artifacts?name={name_of}&per_page={PAGE}", self.repository);
+        let mut page: Page = self.get("list the artifacts", &path).await?;
+        page.artifacts.retain(|artifact| artifact.name == name);
+        Ok(page.artifacts)
+    }
+
+    /// The bytes of an artifact, up to `limit`. GitHub keeps them elsewhere, where the token does not go.
+    pub async fn download(&self, artifact: u64, limit: usize) -> Result<Vec<u8>, GithubError> {
+        let lost = |reason: String| GithubError::Lost { doing: "read the artifact".to_owned(), reason };
+        let path = format!("/repos/{}/actions/artifacts/{artifact}/zip", self.repository);
+        let fetch = async {
+            let moved = self.rest._get(path.as_str()).await.map_err(|error| lost(chain(&error)))?;
+            let location = moved.headers().get("location").and_then(|location| location.to_str().ok());
+            let Some(location) = location else {
+                return Err(lost(format!("status {}, and no place to go to", moved.status().as_u16())));
+            };
+            let elsewhere = client(location, None)?;
+            let response = elsewhere._get(location).await.map_err(|error| lost(chain(&error)))?;
+            if !response.status().is_success() {
+                return Err(lost(format!("status {}", response.status().as_u16())));
+            }
+            let body = Limited::new(response.into_body(), limit).collect().await;
+            Ok(body.map_err(|error| lost(error.to_string()))?.to_bytes().to_vec())
+        };
+        let late = |_| lost(format!("none within {} s", self.timeout.as_secs_f32()));
+        tokio::time::timeout(self.timeout, fetch).await.map_err(late)?
     }
 
     /// What was said so far, and which of it is ours.
@@ -506,7 +552,7 @@ impl Us {
     }
 }
 
-fn client(address: &str, token: &str) -> Result<Octocrab, GithubError> {
+fn client(address: &str, token: Option<&str>) -> Result<Octocrab, GithubError> {
     let wrong = || GithubError::Address { address: address.to_owned() };
     let base = format!("{}/", address.trim_end_matches('/'));
     if !base.starts_with("https://") && !base.starts_with("http://") {
@@ -514,7 +560,11 @@ fn client(address: &str, token: &str) -> Result<Octocrab, GithubError> {
     }
     let builder = Octocrab::builder().base_uri(base.as_str()).map_err(|_| wrong())?;
     let builder = builder.upload_uri(base.as_str()).map_err(|_| wrong())?;
-    builder.personal_token(token).build().map_err(|_| wrong())
+    let builder = match token {
+        Some(token) => builder.personal_token(token),
+        None => builder,
+    };
+    builder.build().map_err(|_| wrong())
 }
 
 /// One request; `Err` says why there was no whole answer.
