@@ -2,6 +2,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests stand in for the world")]
 
+#[cfg(target_os = "linux")]
+mod action;
 #[cfg(unix)]
 mod apply;
 mod cases;

@@ -16,5 +16,9 @@ lint() {
 lint cargo-deny --locked check bans licenses sources
 lint typos
 lint zizmor --offline --quiet --no-progress .
+# What zizmor cannot read it passes over; the schemas do not.
+lint check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+lint check-jsonschema --quiet --builtin-schema vendor.github-actions action/action.yml
+lint check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
 # shellcheck disable=SC2046 # no name of a script holds a space
 lint shellcheck $(git grep -lE '^#!(/bin/sh|/usr/bin/env bash)')
