@@ -101,6 +101,21 @@ fn what_is_over_is_resolved_unless_somebody_answered() {
 }
 
 #[test]
+fn when_all_is_well_again_nothing_stays_open() {
+    let github = simple();
+    github.pr(&[]);
+    github.push(&[("a.py", CALM)]);
+    github.plan(&json!([{ "match": "GET /repos/o/r/pulls/5/comments", "status": 403 }]));
+    let said = github.pr(&[]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(said.stderr.contains("warning: threads about what is gone stay open"), "{said:?}");
+    let said = github.pr(&[]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert_eq!(github.state()["resolved"].as_array().map(Vec::len), Some(1), "{said:?}");
+    check_posted(&github, &said, 1);
+}
+
+#[test]
 fn threads_that_may_not_be_resolved_stay() {
     let github = FakeGitHub::new(&[("README", "x\n")], &[("a.py", "print(1\n"), ("b.py", "print(1\n")]);
     github.pr(&[]);

@@ -149,7 +149,8 @@ async fn tell(
         telling.tell_of(report)?;
     }
     let said = match (&github, found.number) {
-        (Some(github), Some(number)) if !reports.is_empty() => github.said(number).await,
+        // Also when all is well: threads about what is gone may be open.
+        (Some(github), Some(number)) => github.said(number).await,
         _ => Ok(Said::default()),
     };
     // Not to know what was said is no reason to be silent about what was found.
@@ -170,6 +171,7 @@ async fn tell(
     let done = match (&github, found.number) {
         _ if is_dry => post::Done::dry(),
         (Some(github), Some(number)) => match unread {
+            Some(error) if reports.is_empty() => post::Done::unread(&error),
             Some(error) => post::Done::failed(&error),
             None => post::post(github, number, &view, max_suggestions, &stale).await,
         },

@@ -28,6 +28,12 @@ impl Done {
         Self { sentence, n_posted: 0, is_failed: false, is_error: false, notes: Vec::new() }
     }
 
+    /// There was nothing to say, so that nothing is lost.
+    pub(super) fn unread(error: &GithubError) -> Self {
+        let notes = vec![format!("threads about what is gone stay open: {error}")];
+        Self { notes, ..Self::calm("Nothing to say.".to_owned()) }
+    }
+
     pub(super) fn failed(error: &GithubError) -> Self {
         let is_error = !matches!(error, GithubError::Forbidden { .. });
         let sentence = format!("Nothing was posted: {error}.");
