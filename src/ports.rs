@@ -81,9 +81,9 @@ pub trait Tests {
     fn judge(&mut self, afters: &[&str]) -> Result<Vec<TestVerdict>, String>;
 }
 
-/// Runs programs of a project. They are not trusted.
-pub trait Runner {
-    fn run(&mut self, job: &Job) -> Result<Outcome, RunError>;
+/// Runs programs of a project, several at a time where that is asked for. They are not trusted.
+pub trait Runner: Sync {
+    fn run(&self, job: &Job) -> Result<Outcome, RunError>;
 }
 
 /// One program to run.

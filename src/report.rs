@@ -25,7 +25,7 @@ pub struct FileReport {
 /// What became of a file.
 #[derive(Debug)]
 pub enum Outcome {
-    /// It does not parse, or did not.
+    /// It does not parse, or its tests fail; or it was so.
     Broken(Broken),
     /// It was left alone, for this reason.
     Skipped(String),
@@ -33,7 +33,7 @@ pub enum Outcome {
     Failed(String),
 }
 
-/// A file that does not parse, or did not before it was repaired.
+/// A file that does not parse or whose tests fail, or for which that was so before it was repaired.
 #[derive(Debug)]
 pub struct Broken {
     pub language: &'static str,
@@ -42,6 +42,8 @@ pub struct Broken {
     pub before: String,
     pub encoding: Encoding,
     pub faults: Vec<Fault>,
+    /// What its tests say, where it parses and they fail.
+    pub failing: Option<String>,
     pub answer: Answer,
 }
 
@@ -93,6 +95,17 @@ impl Broken {
         diff
     }
 
+    /// What is wrong with it, in a word for JSON.
+    fn kind(&self) -> &'static str {
+        if self.failing.is_some() { "failing" } else { "broken" }
+    }
+
+    /// The line that a repair changes first, for what has no fault to point at.
+    fn first_line(&self) -> usize {
+        let after = self.after().unwrap_or(&self.before);
+        line_edits(&self.before, after).first().map_or(1, |edit| edit.first)
+    }
+
     fn is_written(&self) -> bool {
         matches!(self.answer, Answer::Written(_))
     }
@@ -106,6 +119,8 @@ pub struct Totals {
     /// How many of these are further formulas of a workbook.
     pub n_same_file: usize,
     pub n_faults: usize,
+    /// How many parse, and their tests fail.
+    pub n_failing: usize,
     pub n_suggested: usize,
     pub n_unsure: usize,
     pub n_written: usize,
@@ -121,7 +136,8 @@ impl Totals {
             Outcome::Skipped(_) => self.n_skipped += 1,
             Outcome::Failed(_) => self.n_failed += 1,
             Outcome::Broken(broken) => {
-                self.n_broken += 1;
+                self.n_broken += usize::from(broken.failing.is_none());
+                self.n_failing += usize::from(broken.failing.is_some());
                 self.n_faults += broken.faults.len();
                 self.n_written += usize::from(broken.is_written());
                 if let Answer::Suggested(repair) = &broken.answer {
@@ -142,7 +158,9 @@ impl Totals {
             (1, faults) => write!(line, "1 does not parse ({faults} faults)").expect("a string takes all"),
             (n, faults) => write!(line, "{n} do not parse ({faults} faults)").expect("a string takes all"),
         }
+        let fail = if self.n_failing == 1 { "fails its tests" } else { "fail their tests" };
         for (n, what) in [
+            (self.n_failing, fail),
             (self.n_written, "repaired"),
             (self.n_suggested, "with a suggestion"),
             (self.n_skipped, "skipped"),
@@ -233,6 +251,11 @@ pub fn evidence(repair: &Ranked) -> String {
 
 /// The faults with their lines, as compilers print them.
 fn excerpt(path: &str, broken: &Broken) -> String {
+    if let Some(failing) = &broken.failing {
+        let group = Level::ERROR.primary_title(format!("`{path}` parses, and its tests fail"));
+        let group = group.element(Level::NOTE.message(printable(failing)));
+        return Renderer::styled().render(&[group]);
+    }
     let text = &broken.before;
     let annotations = broken.faults.iter().take(SHOWN_FAULTS).map(|fault| {
         let line_end = text[fault.span.start..].find('\n').map_or(text.len(), |at| fault.span.start + at);
@@ -292,7 +315,10 @@ fn json_broken(path: &str, broken: &Broken) -> Value {
             })
         })
         .collect();
-    let mut value = json!({ "kind": "broken", "path": path, "lang": broken.language, "faults": faults });
+    let mut value = json!({ "kind": broken.kind(), "path": path, "lang": broken.language, "faults": faults });
+    if let Some(failing) = &broken.failing {
+        value["tests"] = json!(failing);
+    }
     if let Some(cell) = &broken.cell {
         value["cell"] = json!(cell);
         value["before"] = json!(broken.before);
@@ -351,13 +377,19 @@ fn github(report: &FileReport) -> String {
         Outcome::Failed(reason) => command("error", None, reason),
         Outcome::Broken(broken) => {
             let diff = broken.after().map(|after| broken.diff(&report.path, after));
+            let word = if broken.is_written() { "repaired" } else { "suggestion" };
+            let repair = diff.map(|diff| format!("\n\n{word}:\n{diff}")).unwrap_or_default();
             let mut out = String::new();
+            if let Some(failing) = &broken.failing {
+                let place = Place { line: broken.first_line(), column: 1 };
+                let message = format!("its tests fail: {failing}{repair}");
+                out.push_str(&command("error", Some((place, place)), &message));
+            }
             for (idx, fault) in broken.faults.iter().enumerate() {
                 let cell = broken.cell.as_deref().map(|cell| format!("{cell} ")).unwrap_or_default();
                 let mut message = format!("{cell}does not parse: {}", fault.message);
-                if let (0, Some(diff)) = (idx, &diff) {
-                    let word = if broken.is_written() { "repaired" } else { "suggestion" };
-                    write!(message, "\n\n{word}:\n{diff}").expect("a string takes all");
+                if idx == 0 {
+                    message.push_str(&repair);
                 }
                 // Lines of a workbook mean nothing.
                 let place = broken.cell.is_none().then(|| places(&broken.before, &fault.span));
@@ -401,6 +433,10 @@ pub fn sarif(reports: &[FileReport], version: &str) -> String {
                     "id": "does-not-parse",
                     "shortDescription": { "text": "The file does not parse" },
                     "defaultConfiguration": { "level": "error" },
+                }, {
+                    "id": "tests-fail",
+                    "shortDescription": { "text": "The file parses, and its tests fail" },
+                    "defaultConfiguration": { "level": "error" },
                 }],
             }},
             "columnKind": "unicodeCodePoints",
@@ -443,6 +479,16 @@ fn sarif_results(uri: &str, broken: &Broken) -> Vec<Value> {
             })
         })
         .collect();
+    if let Some(failing) = &broken.failing {
+        let region = json!({ "startLine": broken.first_line() });
+        results.push(json!({
+            "ruleId": "tests-fail",
+            "ruleIndex": 1,
+            "level": "error",
+            "message": { "text": failing },
+            "locations": [{ "physicalLocation": { "artifactLocation": { "uri": uri }, "region": region } }],
+        }));
+    }
     let repair = broken.repair().filter(|_| broken.cell.is_none());
     if let (Some(result), Some(repair), Some(after)) = (results.first_mut(), repair, broken.after()) {
         let replacements: Vec<Value> = line_edits(&broken.before, after).iter().map(replacement).collect();

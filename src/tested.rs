@@ -2,7 +2,7 @@
 //!
 //! Best first, and no further than the first repair that makes all tests pass and looks honest.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use crate::lang::Language;
 use crate::patch::line_edits;
@@ -12,6 +12,9 @@ use crate::rank::{Ranked, rank, rank_by_tests};
 use crate::smell::{Repair, Smell, smells};
 use crate::verdict::{Standing, TestVerdict};
 use crate::verify::verify;
+
+/// How many repairs of a text that does not parse its tests choose from.
+pub const TRIED: usize = 24;
 
 /// How far to go.
 pub struct Trying<'t> {
@@ -58,14 +61,14 @@ pub fn try_repairs(
     Ok(tested)
 }
 
-/// Looks for a slip in a text that parses: edits that the engine proposes, those in `suspects` first, tried by the
-/// tests. Lines count from 1.
+/// Looks for a slip in a text that parses: edits that the engine proposes, tried by the tests. Edits of lines among the
+/// `suspects`, which count from 1, count as so many nats likelier.
 pub fn mend(
     text: &str,
     ask: &Ask<'_>,
     denoiser: &mut dyn Denoiser,
     tests: &mut dyn Tests,
-    suspects: &BTreeSet<usize>,
+    suspects: &BTreeMap<usize, f64>,
     trying: &Trying,
 ) -> Result<Tested, TestedError> {
     let candidates = slips(text, ask, denoiser)?;
@@ -73,7 +76,7 @@ pub fn mend(
     let mut repairs = rank(text, 0, ask.language, None, verified.collect());
     let weight = |repair: &Ranked| {
         let candidate = repair.verified.candidate();
-        candidate.score + if touches(text, &candidate.text, suspects) { SUSPICION } else { 0.0 }
+        candidate.score + suspicion(text, &candidate.text, suspects)
     };
     repairs.sort_by(|x, y| weight(y).total_cmp(&weight(x)));
     let mut tested = run(text, repairs, tests, trying)?;
@@ -82,15 +85,14 @@ pub fn mend(
     Ok(tested)
 }
 
-/// How much likelier a line is at fault when a failing test passed through it, in nats.
-const SUSPICION: f64 = 1.5;
-
-/// Whether an edit changes one of these lines.
-fn touches(before: &str, after: &str, lines: &BTreeSet<usize>) -> bool {
-    !lines.is_empty()
-        && line_edits(before, after)
-            .iter()
-            .any(|edit| lines.range(edit.first..edit.first + edit.n_lines.max(1)).next().is_some())
+/// How suspect the lines are that an edit changes: that of the most suspect one.
+fn suspicion(before: &str, after: &str, suspects: &BTreeMap<usize, f64>) -> f64 {
+    if suspects.is_empty() {
+        return 0.0;
+    }
+    let edits = line_edits(before, after);
+    let lines = edits.iter().flat_map(|edit| suspects.range(edit.first..edit.first + edit.n_lines.max(1)));
+    lines.map(|(_, nats)| *nats).fold(0.0, f64::max)
 }
 
 fn run(
@@ -200,7 +202,7 @@ mod tests {
             is_over: &|| false,
             tell: &|_, _, _| {},
         };
-        let suspects = suspects.iter().copied().collect();
+        let suspects = suspects.iter().map(|line| (*line, 1.5)).collect();
         let mut words = Words(0);
         let tested = mend(TEXT, &ask, &mut Scripted(proposals.to_vec()), &mut words, &suspects, &trying)
             .expect("the script has no errors");

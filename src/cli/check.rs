@@ -16,7 +16,7 @@ use crate::change::{Skip, SourceFile};
 use crate::config::{Files, Format};
 use crate::diagnose::{Diagnosis, diagnose};
 use crate::io::files::{self, FileError, Found};
-use crate::lang::{self, STACK};
+use crate::lang::{self, Fault, STACK};
 use crate::patch::unified_diff;
 use crate::report::{Answer, Broken, FileReport, Outcome, Totals, sarif, show};
 
@@ -62,7 +62,7 @@ pub(super) fn check(args: &CheckArgs, session: &Session) -> Result<ExitStatus> {
     let mut telling = Telling::new(format, survey.n_checked);
     for finding in survey.findings {
         let report = match finding {
-            Finding::Broken(file, diagnosis) => broken(file, diagnosis, Answer::NotAsked),
+            Finding::Broken(file, diagnosis) => broken(file, diagnosis.into(), Answer::NotAsked),
             Finding::Skipped(path, skip) => skipped(&path, &skip),
             Finding::Failed(path, error) => failed(&path, &error.to_string()),
         };
@@ -148,7 +148,20 @@ pub(super) fn shown_path(path: &Path) -> String {
     if cfg!(windows) { path.replace('\\', "/") } else { path.into_owned() }
 }
 
-pub(super) fn broken(file: SourceFile, diagnosis: Diagnosis, answer: Answer) -> FileReport {
+/// What is wrong with a file.
+pub(super) struct Cause {
+    pub(super) faults: Vec<Fault>,
+    /// What its tests say, where it parses.
+    pub(super) failing: Option<String>,
+}
+
+impl From<Diagnosis> for Cause {
+    fn from(diagnosis: Diagnosis) -> Self {
+        Self { faults: diagnosis.faults, failing: None }
+    }
+}
+
+pub(super) fn broken(file: SourceFile, cause: Cause, answer: Answer) -> FileReport {
     let path = shown_path(&file.path);
     let encoding = file.encoding();
     let broken = Broken {
@@ -156,7 +169,8 @@ pub(super) fn broken(file: SourceFile, diagnosis: Diagnosis, answer: Answer) -> 
         cell: file.cell.map(|cell| cell.name),
         before: file.text,
         encoding,
-        faults: diagnosis.faults,
+        faults: cause.faults,
+        failing: cause.failing,
         answer,
     };
     FileReport { path, outcome: Outcome::Broken(broken) }
@@ -244,7 +258,8 @@ impl Telling {
             if let Some(after) = broken.after() {
                 return print_diff(path, broken, after);
             }
-            warn(&format!("`{}` does not parse, and there is no suggestion", report.path));
+            let what = if broken.failing.is_some() { "fails its tests" } else { "does not parse" };
+            warn(&format!("`{}` {what}, and there is no suggestion", report.path));
             return Ok(());
         }
         note(&show(report, Format::Human).stderr);
@@ -270,7 +285,7 @@ impl Telling {
         }
         Ok(match self.totals {
             totals if totals.n_failed > 0 => ExitStatus::Failed,
-            totals if totals.n_broken > totals.n_written => ExitStatus::FaultsRemain,
+            totals if totals.n_broken + totals.n_failing > totals.n_written => ExitStatus::FaultsRemain,
             _ => ExitStatus::Clean,
         })
     }

@@ -8,18 +8,21 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use super::ExitStatus;
-use super::check::{CheckArgs, Finding, Telling, broken, failed, shown_path, skipped, survey};
+use super::check::{Cause, CheckArgs, Finding, Telling, broken, failed, shown_path, skipped, survey};
 use super::progress::Progress;
-use super::session::{Session, complain_of_engine, hint, print_bytes};
+use super::session::{
+    Session, TestFlags, complain_of_engine, hint, is_stopped, print_bytes, stop_at_leisure, warn,
+};
 use super::stdin::{self, Stdin};
+use super::trying::{Patient, Proposed, all_repairs, find_patients, guarded, try_all};
 use crate::change::{Limit, Skip, SourceFile};
 use crate::config::Format;
-use crate::diagnose::Diagnosis;
 use crate::io::files::{self, FileError};
 use crate::pipeline::repair;
 use crate::ports::EngineError;
 use crate::rank::{Applicability, Ranked};
 use crate::report::{Answer, FileReport, Outcome};
+use crate::tested::TestedError;
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
@@ -43,6 +46,13 @@ pub(super) struct FixArgs {
     /// With `--write` or a text from stdin, take repairs that need review too
     #[arg(long = "unsafe")]
     is_unsafe: bool,
+
+    /// Choose repairs by the tests of the project, and look for the slip in changed files that parse and fail them
+    #[arg(long, help_heading = "Tests")]
+    tests: bool,
+
+    #[command(flatten)]
+    how: TestFlags,
 }
 
 const EXAMPLES: &str = "\
@@ -51,12 +61,15 @@ Examples:
   lastmile fix --diff | git apply      apply all of them
   lastmile fix --write src/parse.py    write it when it is safe
   lastmile fix --write --unsafe        write what needs review too, then look at `git diff`
+  lastmile fix --tests                 let the tests choose, and mend what parses and fails them
   lastmile fix --write --aside book.xlsx   write book.repaired.xlsx, to be compared with book.xlsx
   lastmile fix - <broken.py            print the text, repaired when that is safe
   lastmile fix - --diff --stdin-filename src/a.py <buffer
 
 A text from stdin is printed as it came where nothing can be repaired; what was found goes to stderr, or with
 `--format` to stdout in place of the text.
+With `--tests`, tests run in fresh copies of the project, in a sandbox. Changed are files that are not as in the last
+commit; without git, those that are named. What makes tests pass again but parsed before always needs review.
 A link that is named is followed to its file; links inside folders are not.";
 
 /// What becomes of repairs.
@@ -84,6 +97,9 @@ impl FixArgs {
             false if self.write => Outlet::Files,
             _ => Outlet::Report,
         };
+        if self.tests && stdin::is_named(&self.check) {
+            bail!("a text from stdin has no project: `--tests` does not go with `-`");
+        }
         if self.is_unsafe && !matches!(outlet, Outlet::Files | Outlet::Copies | Outlet::Stdout) {
             bail!("`--unsafe` goes with `--write`, or with `-` where the text is printed");
         }
@@ -105,21 +121,21 @@ pub(super) fn fix(args: &FixArgs, session: &mut Session) -> Result<ExitStatus> {
     let mut telling = Telling::new(format, survey.n_checked);
     let mut printed = stdin.map_or_else(Vec::new, |stdin| stdin.bytes);
     let mut fixer = Fixer { outlet, is_unsafe: args.is_unsafe, ..Fixer::reporting(session) };
-    let progress = Progress::up_to(survey.findings.len(), "repairing");
-    for finding in survey.findings {
-        for report in fixer.fix(finding) {
-            match outlet {
-                Outlet::Report | Outlet::Files | Outlet::Copies => telling.tell(report)?,
-                Outlet::Diff => telling.tell_diff(&report)?,
-                Outlet::Stdout => {
-                    telling.tell_aside(&report);
-                    printed = written(&report).unwrap_or(printed);
-                }
-            }
+    if args.tests {
+        args.how.apply(&mut fixer.session.config);
+        stop_at_leisure();
+        for report in fixer.fix_by_tests(survey.findings, &args.check.paths)? {
+            tell(report, outlet, &mut telling, &mut printed)?;
         }
-        progress.advance();
+    } else {
+        let progress = Progress::up_to(survey.findings.len(), "repairing");
+        for finding in survey.findings {
+            for report in fixer.fix(finding) {
+                tell(report, outlet, &mut telling, &mut printed)?;
+            }
+            progress.advance();
+        }
     }
-    drop(progress);
     if outlet == Outlet::Stdout {
         print_bytes(&printed)?;
     }
@@ -141,6 +157,20 @@ pub(super) fn fix(args: &FixArgs, session: &mut Session) -> Result<ExitStatus> {
     }
     let status = telling.finish()?;
     Ok(if fixer.engine_error.is_some() { ExitStatus::Failed } else { status })
+}
+
+fn tell(report: FileReport, outlet: Outlet, telling: &mut Telling, printed: &mut Vec<u8>) -> Result<()> {
+    match outlet {
+        Outlet::Report | Outlet::Files | Outlet::Copies => telling.tell(report),
+        Outlet::Diff => telling.tell_diff(&report),
+        Outlet::Stdout => {
+            telling.tell_aside(&report);
+            if let Some(bytes) = written(&report) {
+                *printed = bytes;
+            }
+            Ok(())
+        }
+    }
 }
 
 /// The bytes of a repair that was taken.
@@ -192,29 +222,96 @@ impl<'s> Fixer<'s> {
 impl Fixer<'_> {
     /// What became of a file. A second report says why a repair could not be taken.
     pub(super) fn fix(&mut self, finding: Finding) -> Vec<FileReport> {
-        let (file, diagnosis) = match finding {
-            Finding::Broken(file, diagnosis) => (file, diagnosis),
-            Finding::Skipped(path, skip) => return vec![skipped(&path, &skip)],
-            Finding::Failed(path, error) => return vec![failed(&path, &error.to_string())],
-        };
-        let dialect = self.session.dialect(&file.path, file.language);
-        let (ask, engine) = self.session.ask(file.language, dialect);
-        let found = match repair(&file.text, &ask, engine) {
-            Ok(found) => found,
-            Err(error) => {
-                let answer = Answer::Nothing("the engine gave no answer".to_owned());
+        match self.propose(finding, false) {
+            Ok(proposed) => self.settle(proposed),
+            Err(report) => vec![*report],
+        }
+    }
+
+    /// The same for many files, and for changed ones below `paths` that parse, as the tests of their projects say.
+    fn fix_by_tests(&mut self, findings: Vec<Finding>, paths: &[PathBuf]) -> Result<Vec<FileReport>> {
+        let guarded = guarded(self.session)?;
+        let (mut reports, mut proposed) = (Vec::new(), Vec::new());
+        let progress = Progress::up_to(findings.len(), "repairing");
+        for finding in findings {
+            match self.propose(finding, true) {
+                Ok(one) => proposed.push(one),
+                Err(report) => reports.push(*report),
+            }
+            progress.advance();
+        }
+        drop(progress);
+        try_all(&mut proposed, &guarded, self.session);
+        let patients = match find_patients(paths, &proposed, &guarded, self.session) {
+            Ok(patients) => patients,
+            Err(TestedError::Engine(error)) => {
                 self.engine_error = Some(error);
-                return vec![broken(file, diagnosis, answer)];
+                Vec::new()
+            }
+            Err(TestedError::Tests(reason)) => {
+                warn(&format!("the tests cannot be run: {reason}"));
+                Vec::new()
             }
         };
-        let Some(best) = found.suggestions.into_iter().next() else {
-            let reason = found.reason.unwrap_or_else(|| "nothing was found".to_owned());
-            return vec![broken(file, diagnosis, Answer::Nothing(reason))];
+        if is_stopped() && matches!(self.outlet, Outlet::Files | Outlet::Copies) {
+            warn("nothing is written after Ctrl-C");
+            self.outlet = Outlet::Report;
+        }
+        for one in proposed {
+            reports.extend(self.settle(one));
+        }
+        for Patient { file, failing, repair, reason } in patients {
+            let cause = Cause { faults: Vec::new(), failing: Some(failing) };
+            reports.extend(self.answer(file, cause, repair, reason));
+        }
+        reports.sort_by(|x, y| x.path.cmp(&y.path));
+        Ok(reports)
+    }
+
+    /// Repairs of a file; more than are shown when its tests are to choose.
+    fn propose(&mut self, finding: Finding, for_tests: bool) -> Result<Proposed, Box<FileReport>> {
+        let (file, diagnosis) = match finding {
+            Finding::Broken(file, diagnosis) => (file, diagnosis),
+            Finding::Skipped(path, skip) => return Err(Box::new(skipped(&path, &skip))),
+            Finding::Failed(path, error) => return Err(Box::new(failed(&path, &error.to_string()))),
         };
+        let found = if for_tests {
+            all_repairs(&file, self.session)
+        } else {
+            let dialect = self.session.dialect(&file.path, file.language);
+            let (ask, engine) = self.session.ask(file.language, dialect);
+            repair(&file.text, &ask, engine)
+        };
+        match found {
+            Ok(found) => {
+                let reason = found.reason.unwrap_or_else(|| "nothing was found".to_owned());
+                Ok(Proposed { file, diagnosis, repairs: found.suggestions, reason })
+            }
+            Err(error) => {
+                self.engine_error = Some(error);
+                let answer = Answer::Nothing("the engine gave no answer".to_owned());
+                Err(Box::new(broken(file, diagnosis.into(), answer)))
+            }
+        }
+    }
+
+    fn settle(&mut self, proposed: Proposed) -> Vec<FileReport> {
+        let Proposed { file, diagnosis, repairs, reason } = proposed;
+        self.answer(file, diagnosis.into(), repairs.into_iter().next(), reason)
+    }
+
+    fn answer(
+        &mut self,
+        file: SourceFile,
+        cause: Cause,
+        best: Option<Ranked>,
+        reason: String,
+    ) -> Vec<FileReport> {
+        let Some(best) = best else { return vec![broken(file, cause, Answer::Nothing(reason))] };
         let is_sure = self.is_unsafe || best.applicability == Applicability::Safe;
         match self.outlet {
-            Outlet::Files | Outlet::Copies | Outlet::Stdout if is_sure => self.take(file, diagnosis, best),
-            _ => vec![broken(file, diagnosis, Answer::Suggested(Box::new(best)))],
+            Outlet::Files | Outlet::Copies | Outlet::Stdout if is_sure => self.take(file, cause, best),
+            _ => vec![broken(file, cause, Answer::Suggested(Box::new(best)))],
         }
     }
 
@@ -239,7 +336,7 @@ impl Fixer<'_> {
         Ok(Ok(()))
     }
 
-    fn take(&mut self, file: SourceFile, diagnosis: Diagnosis, best: Ranked) -> Vec<FileReport> {
+    fn take(&mut self, file: SourceFile, cause: Cause, best: Ranked) -> Vec<FileReport> {
         let path = file.path.clone();
         let best = Box::new(best);
         let text = &best.verified.candidate().text;
@@ -251,12 +348,12 @@ impl Fixer<'_> {
         match taken {
             // The file itself is as broken as before.
             Ok(Ok(())) if self.outlet == Outlet::Copies => {
-                vec![broken(file, diagnosis, Answer::Suggested(best))]
+                vec![broken(file, cause, Answer::Suggested(best))]
             }
-            Ok(Ok(())) => vec![broken(file, diagnosis, Answer::Written(best))],
-            Ok(Err(skip)) => vec![broken(file, diagnosis, Answer::Suggested(best)), skipped(&path, &skip)],
+            Ok(Ok(())) => vec![broken(file, cause, Answer::Written(best))],
+            Ok(Err(skip)) => vec![broken(file, cause, Answer::Suggested(best)), skipped(&path, &skip)],
             Err(error) => {
-                vec![broken(file, diagnosis, Answer::Suggested(best)), failed(&path, &error.to_string())]
+                vec![broken(file, cause, Answer::Suggested(best)), failed(&path, &error.to_string())]
             }
         }
     }

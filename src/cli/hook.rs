@@ -276,7 +276,7 @@ impl Run<'_> {
         else {
             return Ok(broken(
                 file,
-                diagnosis,
+                diagnosis.into(),
                 Answer::Nothing("the time for repairs is up (`hook.budget_ms`)".to_owned()),
             ));
         };
@@ -288,31 +288,37 @@ impl Run<'_> {
             Ok(found) => found,
             Err(error) => {
                 self.engine_error = Some(error);
-                return Ok(broken(file, diagnosis, Answer::Nothing("the engine gave no answer".to_owned())));
+                return Ok(broken(
+                    file,
+                    diagnosis.into(),
+                    Answer::Nothing("the engine gave no answer".to_owned()),
+                ));
             }
         };
         let Some(best) = found.suggestions.into_iter().next() else {
             let reason = found.reason.unwrap_or_else(|| "nothing was found".to_owned());
-            return Ok(broken(file, diagnosis, Answer::Nothing(reason)));
+            return Ok(broken(file, diagnosis.into(), Answer::Nothing(reason)));
         };
         if file.cell.is_some() {
             // A workbook is one binary file to git: nothing of it can be staged or merged alone.
             self.hints.books.insert(file.path.clone());
-            return Ok(broken(file, diagnosis, Answer::Suggested(Box::new(best))));
+            return Ok(broken(file, diagnosis.into(), Answer::Suggested(Box::new(best))));
         }
         let both = |after| Ok((file.encode(&file.text)?.into_owned(), file.encode(after)?.into_owned()));
         let (before, after) = match both(&best.verified.candidate().text) {
             Ok(both) => both,
-            Err::<_, Skip>(skip) => return Ok(broken(file, diagnosis, Answer::Nothing(skip.to_string()))),
+            Err::<_, Skip>(skip) => {
+                return Ok(broken(file, diagnosis.into(), Answer::Nothing(skip.to_string())));
+            }
         };
         let change = Change { path: file.path.clone(), before, after };
         // A suggestion that cannot be kept is shown all the same.
         if let Err(error) = save(self.repo, &change) {
             self.hints.unsaved = Some(format!("{error:#}"));
-            return Ok(broken(file, diagnosis, Answer::Suggested(Box::new(best))));
+            return Ok(broken(file, diagnosis.into(), Answer::Suggested(Box::new(best))));
         }
         let answer = self.suggest(change, best)?;
-        Ok(broken(file, diagnosis, answer))
+        Ok(broken(file, diagnosis.into(), answer))
     }
 
     /// Brings the suggestion to the disk, where that is wanted and safe.

@@ -27,6 +27,7 @@ mod repair;
 mod session;
 mod stdin;
 mod test;
+mod trying;
 
 use session::Session;
 

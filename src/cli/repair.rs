@@ -1,6 +1,6 @@
 //! `lastmile repair --jsonl`: texts in, candidates out, one JSON object a line each way.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read, Write};
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ use crate::lang::{self, Dialect, Language};
 use crate::pipeline;
 use crate::ports::EngineError;
 use crate::rank::{FEATURES, Ranked};
-use crate::tested::{TestedError, Trying, mend, try_repairs};
+use crate::tested::{TRIED, TestedError, Trying, mend, try_repairs};
 use crate::verdict::TestVerdict;
 
 #[derive(Args)]
@@ -194,9 +194,6 @@ fn untested(text: &str, language: &'static dyn Language, dialect: Dialect, sessi
     Ok((repair.suggestions, repair.reason))
 }
 
-/// How many repairs of a text that does not parse its examples choose from.
-const TRIED: usize = 24;
-
 /// Repairs of Python that are tried on examples.
 fn tested(
     text: &str,
@@ -231,7 +228,7 @@ fn tested(
         let repair = pipeline::repair(text, &ask, engine)?;
         (try_repairs(text, repair.suggestions, &mut examples, &trying)?, repair.reason)
     } else {
-        let tested = mend(text, &ask, engine, &mut examples, &BTreeSet::new(), &trying)?;
+        let tested = mend(text, &ask, engine, &mut examples, &BTreeMap::new(), &trying)?;
         let nothing = format!("no candidate passes more examples ({} tried)", tested.n_tried);
         let reason = tested.repairs.is_empty().then_some(nothing);
         (tested, reason)

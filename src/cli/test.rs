@@ -1,13 +1,11 @@
 //! `lastmile test`: the tests of a project without a repair, the lines under suspicion, candidates, and what the tests
 //! say of each.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
 
 use anstyle::{AnsiColor, Style};
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
 use serde_json::json;
 
@@ -15,21 +13,19 @@ use super::ExitStatus;
 use super::check::shown_path;
 use super::explain::read;
 use super::progress::{Progress, aside};
-use super::session::{
-    Session, TestFlags, complain_of_engine, hint, is_stopped, note, print, stop_at_leisure, warn,
+use super::session::{Session, TestFlags, complain_of_engine, hint, note, print, stop_at_leisure};
+use super::trying::{
+    Suspects, all_repairs, changed_lines, guarded, mend_one, nothing_helps, on_disk, project, suspects,
+    tried, try_one,
 };
 use crate::change::SourceFile;
 use crate::diagnose::diagnose;
-use crate::io::files;
-use crate::io::sandbox::{Guarded, Level};
-use crate::io::tree::{Limits, Source};
-use crate::io::trial::{OfFile, Trial};
+use crate::io::sandbox::Level;
+use crate::io::trial::Trial;
 use crate::patch::{line_edits, unified_diff};
-use crate::pipeline::repair;
-use crate::ports::EngineError;
 use crate::report::{coloured, evidence, printable};
 use crate::smell::Smell;
-use crate::tested::{Tested, TestedError, Trying, mend, try_repairs};
+use crate::tested::{Tested, TestedError};
 use crate::verdict::{Baseline, TestVerdict};
 
 #[derive(Args)]
@@ -69,33 +65,8 @@ Exit codes: 0 the tests pass, 1 they fail, 2 lastmile itself failed.";
 
 const HEAD: Style = Style::new().bold();
 const GOOD: Style = AnsiColor::Green.on_default().bold();
-
-/// How much of a project is copied for its tests.
-pub(super) const LIMITS: Limits = Limits { max_files: 50_000, max_bytes: 2 << 30 };
-
-/// The folder of the project around a file, and the file below it, with `/`.
-pub(super) fn project(path: &Path, session: &Session) -> Result<(PathBuf, String)> {
-    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let path = path.canonicalize().with_context(|| format!("failed to read `{}`", path.display()))?;
-    let folder = path.parent().unwrap_or(Path::new("/"));
-    let git = files::nearest_entry(folder, ".git").and_then(|git| git.parent().map(Path::to_owned));
-    let root = git.or_else(|| session.root().canonicalize().ok()).unwrap_or_else(|| folder.to_owned());
-    let inside = path.strip_prefix(&root);
-    let inside =
-        inside.with_context(|| format!("`{}` lies outside of `{}`", path.display(), root.display()))?;
-    let name = inside.to_str().with_context(|| format!("`{}` is not UTF-8", inside.display()))?;
-    let name = name.replace(std::path::MAIN_SEPARATOR, "/");
-    Ok((root, name))
-}
-
-/// Says it once where tests are not well guarded.
-pub(super) fn warn_of_weak_sandbox(guarded: &Guarded) {
-    if guarded.sandbox.level() == Level::Limits {
-        warn(
-            "no sandbox works here: tests run with limits of time and memory only (`--require-sandbox` refuses that)",
-        );
-    }
-}
+/// How many suspect lines are named, the most suspect ones.
+const SHOWN_SUSPECTS: usize = 12;
 
 /// What there is to tell in the end.
 struct Told<'t> {
@@ -103,30 +74,27 @@ struct Told<'t> {
     level: Level,
     command: String,
     baseline: Baseline,
-    suspects: BTreeSet<usize>,
+    suspects: Suspects,
     tested: Tested,
     before: &'t str,
 }
 
 pub(super) fn test(args: &TestArgs, session: &mut Session) -> Result<ExitStatus> {
     args.tests.apply(&mut session.config);
-    let started = Instant::now();
     let file = read(&args.file, session.config.files.limit(&args.file))?;
     let (root, path) = project(&args.file, session)?;
-    let mut guarded = session.guarded()?;
-    warn_of_weak_sandbox(&guarded);
+    let guarded = guarded(session)?;
     let level = guarded.sandbox.level();
-    let source = Source { root, also: Vec::new(), limits: LIMITS };
-    let settings = session.config.tests.clone();
-    let Some(mut trial) = Trial::new(&source, Vec::new(), &settings, &mut guarded)? else {
+    let source = on_disk(root);
+    let Some(trial) = Trial::new(&source, Vec::new(), &session.config.tests, &guarded)? else {
         bail!("no tests were found in `{}`; name the command as `tests.command`", source.root.display());
     };
     let progress = Progress::open("running the tests");
     let baseline = trial.baseline(&path)?;
     drop(progress);
     let command = trial.command(&path);
-    let lines = trial.suspects(&path).into_iter().filter(|frame| frame.file == path).map(|frame| frame.line);
-    let suspects: BTreeSet<usize> = lines.collect();
+    let changed = changed_lines(&args.file, &file.text);
+    let suspects = suspects(&path, &trial, &changed);
     let is_settled = baseline.is_green() || baseline.hopeless.is_some();
     let before = file.text.clone();
     let mut told =
@@ -135,10 +103,8 @@ pub(super) fn test(args: &TestArgs, session: &mut Session) -> Result<ExitStatus>
         note(&told.opening());
     }
     if !is_settled {
-        let limit = Duration::from_secs(settings.time_limit_s);
         stop_at_leisure();
-        let is_over = || is_stopped() || started.elapsed() > limit;
-        match search(&file, &mut trial, &told, args, session, &is_over) {
+        match search(&file, &trial, &told, args, session) {
             Ok(tested) => told.tested = tested,
             Err(TestedError::Engine(error)) => {
                 complain_of_engine(&error);
@@ -154,21 +120,11 @@ pub(super) fn test(args: &TestArgs, session: &mut Session) -> Result<ExitStatus>
 /// Tries candidates: repairs of the text where it does not parse, else slips.
 fn search(
     file: &SourceFile,
-    trial: &mut Trial,
+    trial: &Trial,
     told: &Told,
     args: &TestArgs,
     session: &mut Session,
-    is_over: &dyn Fn() -> bool,
 ) -> Result<Tested, TestedError> {
-    let max_candidates = session.config.tests.max_candidates;
-    let is_broken = !diagnose(&file.text, file.language).faults.is_empty() && !session.is_fine(file);
-    if !is_broken {
-        session.config.repair.candidates = max_candidates;
-    }
-    let dialect = session.dialect(&file.path, file.language);
-    let (ask, engine) = session.ask(file.language, dialect);
-    let known: Vec<String> = trial.test_texts().to_vec();
-    let test_texts: Vec<&str> = known.iter().map(String::as_str).collect();
     let progress = Progress::open("candidates tried");
     let tell = |after: &str, verdict: &TestVerdict, smells: &[Smell]| {
         progress.advance();
@@ -177,21 +133,11 @@ fn search(
             aside(|| note(&line));
         }
     };
-    let trying = Trying { path: told.path, test_texts: &test_texts, max_candidates, is_over, tell: &tell };
-    let encode = |text: &str| file.encode(text).ok().map(std::borrow::Cow::into_owned);
-    let mut tests = OfFile { trial, path: told.path, encode: &encode };
-    if is_broken {
-        let found = repair(&file.text, &ask, engine)?;
-        return try_repairs(&file.text, found.suggestions, &mut tests, &trying);
+    if diagnose(&file.text, file.language).faults.is_empty() || session.is_fine(file) {
+        return mend_one((file, told.path), trial, &told.suspects, session, &tell);
     }
-    if file.language.name() != "python" {
-        return Err(EngineError::NoWeights {
-            program: "lastmile".into(),
-            lang: format!("{}/tests", file.language.name()),
-        }
-        .into());
-    }
-    mend(&file.text, &ask, engine, &mut tests, &told.suspects, &trying)
+    let repairs = all_repairs(file, session)?.suggestions;
+    try_one((file, told.path), repairs, trial, session, &tell)
 }
 
 /// `line 3: a - b -> a + b: 1 of 2 tests fails, as before`
@@ -218,8 +164,13 @@ impl Told<'_> {
         let _ = writeln!(out, "{HEAD}tests{HEAD:#}: {}", printable(&self.command));
         let _ = writeln!(out, "{HEAD}without a repair{HEAD:#}: {}", printable(&self.baseline.to_string()));
         if !self.suspects.is_empty() {
-            let lines: Vec<String> = self.suspects.iter().map(ToString::to_string).collect();
-            let _ = writeln!(out, "{HEAD}suspects{HEAD:#}: {} line {}", self.path, lines.join(", "));
+            let mut lines: Vec<(usize, f64)> =
+                self.suspects.iter().map(|(line, nats)| (*line, *nats)).collect();
+            lines.sort_by(|x, y| y.1.total_cmp(&x.1));
+            let more = lines.split_off(lines.len().min(SHOWN_SUSPECTS));
+            let shown: Vec<String> = lines.iter().map(|(line, _)| line.to_string()).collect();
+            let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+            let _ = writeln!(out, "{HEAD}suspects{HEAD:#}: {} line {}{more}", self.path, shown.join(", "));
         }
         out
     }
@@ -249,7 +200,7 @@ impl Told<'_> {
                     "failing": ids(&self.baseline.failing), "errors": ids(&self.baseline.errors),
                     "passes": self.baseline.is_green(),
                 },
-                "suspects": self.suspects, "n_tried": self.tested.n_tried,
+                "suspects": self.suspects.keys().collect::<Vec<_>>(), "n_tried": self.tested.n_tried,
                 "is_cut_short": self.tested.is_cut_short, "repairs": repairs.collect::<Vec<_>>(),
             });
             return print(&format!("{value}\n"));
@@ -257,12 +208,8 @@ impl Told<'_> {
         if self.baseline.is_green() || self.baseline.hopeless.is_some() {
             return Ok(());
         }
-        let tried = match self.tested.n_tried {
-            1 => "1 candidate was tried".to_owned(),
-            n_tried => format!("{n_tried} candidates were tried"),
-        };
         let Some(best) = best else {
-            note(&format!("{HEAD}no suggestion{HEAD:#}: {tried}, and none makes a failing test pass\n"));
+            note(&format!("{HEAD}no suggestion{HEAD:#}: {}\n", nothing_helps(self.tested.n_tried)));
             if self.tested.is_cut_short {
                 let limit = session.config.tests.time_limit_s;
                 hint(&format!("{limit} s were over; `--time-limit` allows more"));
@@ -273,7 +220,7 @@ impl Told<'_> {
         if args.diff {
             return print(&diff);
         }
-        note(&format!("{tried}\n"));
+        note(&format!("{}\n", tried(self.tested.n_tried)));
         print(&format!("{GOOD}suggestion{GOOD:#}: {}\n{}", evidence(best), coloured(&diff)))
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::sandbox::Guarded;
-use crate::ports::{Exit, Job, Tests};
+use crate::ports::{Exit, Job, Runner as _, Tests};
 use crate::results::TestId;
 use crate::verdict::{Tally, TestVerdict};
 
@@ -93,7 +93,7 @@ impl Examples {
             stdin: Vec::new(),
             timeout: Duration::from_secs_f64(self.seconds) * n_examples + SLACK,
         };
-        let outcome = self.runner.run_one(&job).map_err(|error| error.to_string())?;
+        let outcome = self.runner.run(&job).map_err(|error| error.to_string())?;
         match outcome.exit {
             Exit::Code(0) => serde_json::from_slice(&outcome.stdout)
                 .map_err(|error| format!("the results of the examples cannot be read: {error}")),

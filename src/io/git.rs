@@ -124,12 +124,46 @@ impl Repo {
             let named = inner.set_workdir(&tree, false);
             named.map_err(|source| GitError::NotARepository { path: tree, source })?;
         }
+        Self::of(inner)
+    }
+
+    /// Opens the repository around a file, wherever this program runs.
+    pub fn around(path: &Path) -> Result<Self, GitError> {
+        let fail = |source| GitError::NotARepository { path: path.to_owned(), source };
+        let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let real = absolute.canonicalize().unwrap_or(absolute);
+        let folder = real.parent().filter(|_| !real.is_dir()).unwrap_or(&real);
+        Self::of(Repository::discover(folder).map_err(fail)?)
+    }
+
+    fn of(inner: Repository) -> Result<Self, GitError> {
         let root = match inner.workdir() {
             // Without the slash that libgit2 puts behind it.
             Some(root) => root.components().collect(),
             None => return Err(GitError::Bare { path: inner.path().to_owned() }),
         };
         Ok(Self { inner, root })
+    }
+
+    /// What the last commit holds of a file on disk.
+    pub fn committed(&self, path: &Path) -> Option<Vec<u8>> {
+        let real = path.canonicalize().ok()?;
+        let inside = real.strip_prefix(self.root.canonicalize().ok()?).ok()?;
+        let entry = self.head_tree().ok()??.get_path(inside).ok()?;
+        Some(self.inner.find_blob(entry.id()).ok()?.content().to_owned())
+    }
+
+    /// Files that are on disk and not so in the last commit, new ones too; relative to [`Self::root`].
+    pub fn changed_on_disk(&self) -> Result<Vec<PathBuf>, GitError> {
+        let changed = || {
+            let mut options = DiffOptions::new();
+            options.include_untracked(true).recurse_untracked_dirs(true);
+            let head = self.head_tree()?;
+            let diff = self.inner.diff_tree_to_workdir_with_index(head.as_ref(), Some(&mut options))?;
+            let paths = diff.deltas().filter(|delta| delta.status() != Delta::Deleted);
+            Ok(paths.filter_map(|delta| Some(delta.new_file().path()?.to_owned())).collect())
+        };
+        changed().map_err(|source| GitError::Index { source })
     }
 
     /// The top of the working tree.

@@ -46,6 +46,8 @@ pub struct Source {
     pub root: PathBuf,
     /// Files and folders to copy although git ignores them: those it tracks all the same, and what tests need.
     pub also: Vec<PathBuf>,
+    /// Leave out all but these, relative: those of a commit.
+    pub only: Option<BTreeSet<PathBuf>>,
     pub limits: Limits,
 }
 
@@ -113,7 +115,12 @@ pub fn survey(source: &Source) -> Result<Survey, TreeError> {
         let full = found.survey.root.join(&path);
         found.walk(WalkBuilder::new(full), Ignoring::Nothing)?;
     }
-    Ok(found.end())
+    let mut survey = found.end();
+    if let Some(only) = &source.only {
+        survey.files.retain(|path| only.contains(path));
+        survey.links.retain(|path, _| only.contains(path));
+    }
+    Ok(survey)
 }
 
 #[derive(Clone, Copy, PartialEq)]

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use tempfile::TempDir;
 
@@ -30,7 +32,7 @@ pub enum TrialError {
 
 /// The tests of one state of a project.
 pub struct Trial<'r> {
-    runner: &'r mut dyn Runner,
+    runner: &'r dyn Runner,
     survey: Survey,
     suite: Suite,
     /// What differs from the files on disk before any repair: what is staged, say.
@@ -40,7 +42,7 @@ pub struct Trial<'r> {
     imports: Imports,
     test_texts: Vec<String>,
     /// Runs without a repair, by the command that runs all tests.
-    before: BTreeMap<Vec<String>, Vec<Run>>,
+    before: Mutex<BTreeMap<Vec<String>, Vec<Run>>>,
 }
 
 impl<'r> Trial<'r> {
@@ -49,7 +51,7 @@ impl<'r> Trial<'r> {
         source: &Source,
         overlay: Vec<(PathBuf, Vec<u8>)>,
         settings: &Settings,
-        runner: &'r mut dyn Runner,
+        runner: &'r dyn Runner,
     ) -> Result<Option<Self>, TrialError> {
         let survey = survey(source)?;
         let copy = fresh_folder()?;
@@ -75,7 +77,7 @@ impl<'r> Trial<'r> {
             files: listing.files,
             imports,
             test_texts,
-            before: BTreeMap::new(),
+            before: Mutex::default(),
         }))
     }
 
@@ -84,17 +86,13 @@ impl<'r> Trial<'r> {
     }
 
     /// What the tests say about `after` as the text of the file `path`.
-    pub fn judge(&mut self, path: &str, after: &[u8]) -> Result<TestVerdict, TrialError> {
+    pub fn judge(&self, path: &str, after: &[u8]) -> Result<TestVerdict, TrialError> {
         let (plan, modules) = self.plan(path);
         let mut with_repair = Vec::new();
         loop {
-            let order = match plan.next(&History { before: self.before(path), after: &with_repair }) {
+            match self.step_before(path, &plan, &modules, &with_repair)? {
                 Step::Done(verdict) => return Ok(verdict),
-                Step::Run(order) => order,
-            };
-            match order.side {
-                Side::Before => self.run_before(path, order, &modules)?,
-                Side::After => {
+                Step::Run(order) => {
                     let repair = (PathBuf::from(path), after.to_vec());
                     with_repair.push(self.run(path, order, Some(repair), &modules)?);
                 }
@@ -102,18 +100,35 @@ impl<'r> Trial<'r> {
         }
     }
 
-    /// What the tests that can see the file `path` say without a repair.
-    pub fn baseline(&mut self, path: &str) -> Result<Baseline, TrialError> {
-        let (plan, modules) = self.plan(path);
+    /// Runs what is wanted without a repair, and gives what comes next. One at a time: those runs serve all repairs.
+    fn step_before(
+        &self,
+        path: &str,
+        plan: &Plan,
+        modules: &Modules,
+        with_repair: &[Run],
+    ) -> Result<Step, TrialError> {
+        let mut all = self.before.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = all.entry(self.suite.harness(path).all.clone()).or_default();
         loop {
-            match plan.next(&History { before: self.before(path), after: &[] }) {
-                Step::Run(order) if order.side == Side::Before => self.run_before(path, order, &modules)?,
-                Step::Run(_) => return Ok(Baseline::of(self.before(path))),
-                Step::Done(verdict) => {
-                    return Ok(Baseline { hopeless: Some(verdict), ..Baseline::of(self.before(path)) });
+            match plan.next(&History { before, after: with_repair }) {
+                Step::Run(order) if order.side == Side::Before => {
+                    before.push(self.run(path, order, None, modules)?);
                 }
+                step => return Ok(step),
             }
         }
+    }
+
+    /// What the tests that can see the file `path` say without a repair.
+    pub fn baseline(&self, path: &str) -> Result<Baseline, TrialError> {
+        let (plan, modules) = self.plan(path);
+        let step = self.step_before(path, &plan, &modules, &[])?;
+        let baseline = Baseline::of(&self.before(path));
+        Ok(match step {
+            Step::Run(_) => baseline,
+            Step::Done(verdict) => Baseline { hopeless: Some(verdict), ..baseline },
+        })
     }
 
     /// How a repair of a file is tried, and the files that hold tests.
@@ -125,12 +140,6 @@ impl<'r> Trial<'r> {
         let seeing = if is_known { self.imports.seeing(path, &tests) } else { Seeing::Unknown };
         let plan = Plan::new(&self.suite, path, &tests, seeing);
         (plan, Modules::new(tests.iter().map(String::as_str)))
-    }
-
-    fn run_before(&mut self, path: &str, order: Order, modules: &Modules) -> Result<(), TrialError> {
-        let run = self.run(path, order, None, modules)?;
-        self.before.entry(self.suite.harness(path).all.clone()).or_default().push(run);
-        Ok(())
     }
 
     /// The texts of the tests.
@@ -145,21 +154,22 @@ impl<'r> Trial<'r> {
     }
 
     /// The runs so far without a repair of this file.
-    pub fn before(&self, path: &str) -> &[Run] {
-        self.before.get(&self.suite.harness(path).all).map_or(&[], Vec::as_slice)
+    pub fn before(&self, path: &str) -> Vec<Run> {
+        let all = self.before.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(&self.suite.harness(path).all).cloned().unwrap_or_default()
     }
 
     /// Lines of the project that tests passed through when they failed without a repair, tests themselves left out.
     pub fn suspects(&self, path: &str) -> Vec<Frame> {
         let files: BTreeSet<&str> = self.files.iter().map(String::as_str).collect();
         let is_ours = |file: &str| files.contains(file) && !self.suite.guards(file);
-        let failures =
-            self.before(path).iter().flat_map(|run| run.failures().map(move |failure| (run, failure)));
+        let before = self.before(path);
+        let failures = before.iter().flat_map(|run| run.failures().map(move |failure| (run, failure)));
         failures.flat_map(|(run, failure)| results::suspects(&failure.text, &run.tree, is_ours)).collect()
     }
 
     fn run(
-        &mut self,
+        &self,
         path: &str,
         order: Order,
         repair: Option<(PathBuf, Vec<u8>)>,
@@ -200,20 +210,33 @@ fn fresh_folder() -> Result<TempDir, TrialError> {
 
 /// The tests of a project, for candidates of one of its files.
 pub struct OfFile<'t, 'r, 'e> {
-    pub trial: &'t mut Trial<'r>,
+    pub trial: &'t Trial<'r>,
     /// Relative, with `/`.
     pub path: &'t str,
     /// The bytes that a text is on disk; `None` when its encoding lacks a character.
     pub encode: &'e dyn Fn(&str) -> Option<Vec<u8>>,
 }
 
+/// Candidates that are tried at once, at most: each run may take all the memory that is allowed.
+const MAX_WIDTH: usize = 8;
+
 impl Tests for OfFile<'_, '_, '_> {
+    fn width(&self) -> usize {
+        thread::available_parallelism().map_or(1, usize::from).min(MAX_WIDTH)
+    }
+
     fn judge(&mut self, afters: &[&str]) -> Result<Vec<TestVerdict>, String> {
-        let mut verdicts = Vec::with_capacity(afters.len());
-        for after in afters {
-            let bytes = (self.encode)(after).ok_or("a character cannot be encoded")?;
-            verdicts.push(self.trial.judge(self.path, &bytes).map_err(|error| error.to_string())?);
-        }
-        Ok(verdicts)
+        let encoded = afters.iter().map(|after| (self.encode)(after).ok_or("a character cannot be encoded"));
+        let encoded = encoded.collect::<Result<Vec<_>, _>>()?;
+        let (trial, path) = (self.trial, self.path);
+        thread::scope(|scope| {
+            let runs: Vec<_> =
+                encoded.iter().map(|bytes| scope.spawn(move || trial.judge(path, bytes))).collect();
+            let ended = runs.into_iter().map(|run| match run.join() {
+                Ok(verdict) => verdict.map_err(|error| error.to_string()),
+                Err(_) => Err("a thread died".to_owned()),
+            });
+            ended.collect()
+        })
     }
 }

@@ -263,6 +263,7 @@ impl FileRepair {
             encoding: file.encoding(),
             before: file.text,
             faults,
+            failing: None,
             answer,
         };
         Ok(FileReport { path: self.path.clone(), outcome: Outcome::Broken(broken) })

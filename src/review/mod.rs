@@ -309,6 +309,7 @@ mod tests {
             before: before.to_owned(),
             encoding: Encoding::Utf8,
             faults: diagnose(before, &Python).faults,
+            failing: None,
             answer: Answer::Suggested(Box::new(ranked.remove(0))),
         };
         FileReport { path: path.to_owned(), outcome: Outcome::Broken(broken) }

@@ -226,7 +226,15 @@ mod tests {
 
     fn broken(before: &str, encoding: Encoding) -> Broken {
         let (cell, faults, answer) = (None, Vec::new(), Answer::NotAsked);
-        Broken { language: "python", cell, before: before.to_owned(), encoding, faults, answer }
+        Broken {
+            language: "python",
+            cell,
+            before: before.to_owned(),
+            encoding,
+            faults,
+            failing: None,
+            answer,
+        }
     }
 
     /// Takes suggestions as GitHub does: whole lines, from the last to the first.

@@ -21,6 +21,8 @@ mod engine_faults;
 mod explain;
 #[cfg(unix)]
 mod fix;
+#[cfg(target_os = "linux")]
+mod fix_by_tests;
 #[cfg(unix)]
 mod fork;
 #[cfg(unix)]

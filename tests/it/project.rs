@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -44,7 +45,7 @@ impl Project {
     }
 
     pub(crate) fn source(&self) -> Source {
-        Source { root: self.root(), also: Vec::new(), limits: LIMITS }
+        Source { root: self.root(), also: Vec::new(), only: None, limits: LIMITS }
     }
 
     /// `{beside}` in a text becomes the folder that no copy holds.
@@ -83,12 +84,19 @@ impl Project {
 /// Runs what it is given, with no more than a time limit.
 #[derive(Default)]
 pub(crate) struct Unguarded {
-    pub(crate) jobs: Vec<Job>,
+    jobs: Mutex<Vec<Job>>,
+}
+
+impl Unguarded {
+    /// What was run so far.
+    pub(crate) fn jobs(&self) -> Vec<Job> {
+        self.jobs.lock().expect("no holder panics").clone()
+    }
 }
 
 impl Runner for Unguarded {
-    fn run(&mut self, job: &Job) -> Result<Outcome, RunError> {
-        self.jobs.push(job.clone());
+    fn run(&self, job: &Job) -> Result<Outcome, RunError> {
+        self.jobs.lock().expect("no holder panics").push(job.clone());
         let start = Instant::now();
         let mut child = Command::new(&job.argv[0])
             .args(&job.argv[1..])

@@ -17,11 +17,11 @@ fn settings(command: &str) -> Settings {
 
 /// What the tests say, and the program that ran them, with their environment's folder as `{venv}`.
 fn judge(project: &Project, settings: &Settings, path: &str, after: &str) -> (String, Vec<String>) {
-    let mut runner = Unguarded::default();
-    let trial = Trial::new(&project.source(), Vec::new(), settings, &mut runner).expect("it can be copied");
+    let runner = Unguarded::default();
+    let trial = Trial::new(&project.source(), Vec::new(), settings, &runner).expect("it can be copied");
     let verdict = trial.expect("there are tests").judge(path, after.as_bytes()).expect("it can be run");
     let venv = project.root().join(".venv").to_string_lossy().into_owned();
-    let argv = runner.jobs.first().map(|job| job.argv.clone()).unwrap_or_default();
+    let argv = runner.jobs().first().map(|job| job.argv.clone()).unwrap_or_default();
     (verdict.to_string(), argv.into_iter().map(|word| word.replace(&venv, "{venv}")).collect())
 }
 
@@ -100,9 +100,8 @@ fn other_commands_for_other_files() {
 #[test]
 fn a_project_without_tests_has_no_trial() {
     let project = Project::new([("lib.py", LIB), ("README.md", "")]);
-    let mut runner = Unguarded::default();
-    let trial =
-        Trial::new(&project.source(), Vec::new(), &settings(""), &mut runner).expect("it can be copied");
+    let runner = Unguarded::default();
+    let trial = Trial::new(&project.source(), Vec::new(), &settings(""), &runner).expect("it can be copied");
     assert!(trial.is_none());
 }
 
@@ -113,9 +112,9 @@ fn staged_texts_are_tested_and_runs_before_serve_all_repairs() {
     let project = Project::new([("lib.py", LIB), ("tests/test_lib.py", test)]);
     project.add_venv();
     let staged = vec![(PathBuf::from("lib.py"), WRONG.as_bytes().to_vec())];
-    let mut runner = Unguarded::default();
-    let trial = Trial::new(&project.source(), staged, &settings(""), &mut runner).expect("it can be copied");
-    let mut trial = trial.expect("there are tests");
+    let runner = Unguarded::default();
+    let trial = Trial::new(&project.source(), staged, &settings(""), &runner).expect("it can be copied");
+    let trial = trial.expect("there are tests");
     let verdict = trial.judge("lib.py", b"def add(a, b):\n    return a * b\n").expect("it can be run");
     assert_eq!(verdict.to_string(), "1 of 1 test fails, as before");
     let suspects: Vec<_> =
@@ -134,10 +133,9 @@ fn tracebacks_name_lines_of_the_project() {
     let test = "import pytest\nfrom pkg.lib import add\n\ndef test_add():\n    assert add(2, 3) == 5\n";
     let project = Project::new([("pkg/__init__.py", ""), ("pkg/lib.py", lib), ("tests/test_lib.py", test)]);
     project.add_venv();
-    let mut runner = Unguarded::default();
-    let trial =
-        Trial::new(&project.source(), Vec::new(), &settings(""), &mut runner).expect("it can be copied");
-    let mut trial = trial.expect("there are tests");
+    let runner = Unguarded::default();
+    let trial = Trial::new(&project.source(), Vec::new(), &settings(""), &runner).expect("it can be copied");
+    let trial = trial.expect("there are tests");
     let after = lib.replace("a + c", "a + b");
     assert_eq!(
         trial.judge("pkg/lib.py", after.as_bytes()).expect("it can be run").to_string(),
@@ -154,12 +152,11 @@ fn what_tests_may_read_outside_of_the_copy_is_named() {
     let project =
         Project::new([("lib.py", LIB), ("test_lib.py", "import pytest, lib\n\ndef test_a(): pass\n")]);
     project.add_venv();
-    let mut runner = Unguarded::default();
-    let trial =
-        Trial::new(&project.source(), Vec::new(), &settings(""), &mut runner).expect("it can be copied");
+    let runner = Unguarded::default();
+    let trial = Trial::new(&project.source(), Vec::new(), &settings(""), &runner).expect("it can be copied");
     trial.expect("there are tests").judge("lib.py", WRONG.as_bytes()).expect("it can be run");
     let root = fs::canonicalize(project.root()).expect("it is there");
-    let job = &runner.jobs[0];
+    let job = &runner.jobs()[0];
     assert!(job.readable.contains(&root.join(".venv")), "{:?}", job.readable);
     assert!(
         job.readable.iter().any(|path| path.join("bin").is_dir() && !path.starts_with(&root)),

@@ -1,6 +1,7 @@
 //! A temporary git repository, a home of its own, and a scripted engine that closes round brackets.
 
 use std::ffi::OsStr;
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -21,7 +22,13 @@ pub(crate) struct Said {
     pub(crate) stderr: String,
 }
 
-/// Closes what is open at the end of each line, or misbehaves as `LASTMILE_TEST_ENGINE` says.
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}--- stderr\n{}--- exit {:?}", self.stdout, self.stderr, self.code.unwrap_or(-1))
+    }
+}
+
+/// Closes what is open at the end of each line, adds where tests are the aim, or misbehaves as `LASTMILE_TEST_ENGINE` says.
 const ENGINE: &str = r#"#!/usr/bin/env python3
 import json, os, sys, time
 how = os.environ.get("LASTMILE_TEST_ENGINE", "")
@@ -30,7 +37,7 @@ def send(message):
     print(json.dumps(message), flush=True)
 if how == "dies":
     sys.exit("out of memory")
-send({"lastmile": 2, "engine": "0", "device": "cpu", "languages": ["python", "excel"]})
+send({"lastmile": 2, "engine": "0", "device": "cpu", "languages": ["python", "python/tests", "excel"]})
 def close(line):
     text = line.rstrip("\r\n")
     return text + ")" * (text.count("(") - text.count(")")) + line[len(text):]
@@ -40,6 +47,10 @@ for request in map(json.loads, sys.stdin):
     window = request["text"].encode()[request["start"]:request["end"]].decode()
     text = "".join(map(close, window.splitlines(keepends=True)))
     candidates = [] if how == "knows nothing" else [{"text": text, "score": 1.0}]
+    if how == "errs first":
+        candidates.append({"text": text.replace("+", "*"), "score": 2.0})
+    if request["aim"] == "tests":
+        candidates = [{"text": window.replace(" - ", " + "), "score": 1.0}]
     send({"id": request["id"], "candidates": candidates, "ms": 1.0})
 "#;
 

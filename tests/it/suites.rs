@@ -401,14 +401,15 @@ fn judge(row: &Row) -> (TestVerdict, usize) {
     let is_slow = row.name.contains("slow") || row.name.contains("endless");
     let timeout_s = if is_slow { 4 } else { 120 };
     let settings = Settings { command, timeout_s, reruns: 2, ..Settings::default() };
-    let mut runner = Unguarded::default();
-    let trial = Trial::new(&project.source(), Vec::new(), &settings, &mut runner).expect("it can be copied");
+    let runner = Unguarded::default();
+    let trial = Trial::new(&project.source(), Vec::new(), &settings, &runner).expect("it can be copied");
     let verdict =
         trial.expect("there are tests").judge(row.after.0, row.after.1.as_bytes()).expect("it can be run");
-    let trees: BTreeSet<_> = runner.jobs.iter().map(|job| &job.tree).collect();
-    assert_eq!(trees.len(), runner.jobs.len(), "each run has a copy of its own");
+    let jobs = runner.jobs();
+    let trees: BTreeSet<_> = jobs.iter().map(|job| &job.tree).collect();
+    assert_eq!(trees.len(), jobs.len(), "each run has a copy of its own");
     assert!(trees.iter().all(|tree| !tree.exists()), "copies are thrown away");
-    (verdict, runner.jobs.len())
+    (verdict, jobs.len())
 }
 
 #[test]

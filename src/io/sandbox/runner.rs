@@ -23,14 +23,7 @@ const N_PROCESSES: u64 = 512;
 const N_FILES: u64 = 1024;
 
 impl Runner for Guarded {
-    fn run(&mut self, job: &ports::Job) -> Result<ports::Outcome, RunError> {
-        self.run_one(job)
-    }
-}
-
-impl Guarded {
-    /// As [`Runner::run`], for several jobs at a time.
-    pub fn run_one(&self, job: &ports::Job) -> Result<ports::Outcome, RunError> {
+    fn run(&self, job: &ports::Job) -> Result<ports::Outcome, RunError> {
         let passed = self.environment.iter().filter_map(|name| Some((name.into(), std::env::var_os(name)?)));
         let own = job.env.iter().map(|(name, value)| (name.into(), value.into()));
         let outcome = self.sandbox.run(&Job {
