@@ -4,7 +4,6 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::process::Stdio;
-use std::time::Duration;
 
 use crate::repo::{Said, TestRepo, set_mode};
 
@@ -551,35 +550,6 @@ fn an_index_that_libgit2_cannot_read_is_listed_by_git() {
     assert_eq!(commit(&repo, [], 1).code, Some(1));
     repo.stage("a\n b.py", "x = 2\n");
     commit(&repo, [], 0);
-}
-
-#[test]
-fn a_kill_leaves_the_file_whole() {
-    let repo = TestRepo::with_writing_hook();
-    let text = |call: &str| format!("{}{call}\n", "x = 1\n".repeat(20_000));
-    repo.stage("a.py", text("f("));
-    let state = repo.git_state();
-    let mut n_written = 0;
-    for step in 0..12 {
-        let mut command = repo.command(env!("CARGO_BIN_EXE_lastmile"));
-        command.args(["hook", "pre-commit", "--write"]).stdout(Stdio::null()).stderr(Stdio::null());
-        let mut child = command.spawn().expect("it starts");
-        std::thread::sleep(Duration::from_millis(step * step * 6));
-        // It may have ended before.
-        let _ = child.kill();
-        child.wait().expect("it was started");
-        let after = repo.read("a.py");
-        n_written += usize::from(after == text("f()"));
-        assert!(after == text("f(") || after == text("f()"), "neither old nor new after {step}");
-        assert_eq!(repo.git_state(), state);
-        repo.write("a.py", text("f("));
-    }
-    assert_eq!(
-        repo.lastmile(["hook", "pre-commit", "--write"]).code,
-        Some(1),
-        "{n_written} of 12 were written"
-    );
-    assert_eq!(repo.read("a.py"), text("f()"));
 }
 
 #[test]

@@ -32,6 +32,8 @@ mod hook;
 #[cfg(unix)]
 mod install;
 #[cfg(unix)]
+mod killed;
+#[cfg(unix)]
 mod managers;
 #[cfg(unix)]
 mod mutated;
