@@ -34,6 +34,8 @@ pub mod imports;
 
 pub mod results;
 
+pub mod spectrum;
+
 pub mod verdict;
 
 pub mod smell;
