@@ -9,5 +9,6 @@ pub mod github;
 mod lines;
 pub mod pwsh;
 pub mod sandbox;
+pub mod trace;
 pub mod tree;
 pub mod trial;

@@ -68,4 +68,6 @@ mod support;
 mod test_command;
 mod tidy;
 #[cfg(unix)]
+mod traced;
+#[cfg(unix)]
 mod workbook;
