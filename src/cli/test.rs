@@ -93,9 +93,12 @@ pub(super) fn test(args: &TestArgs, session: &mut Session) -> Result<ExitStatus>
     let baseline = trial.baseline(&path)?;
     drop(progress);
     let command = trial.command(&path);
-    let changed = changed_lines(&args.file, &file.text);
-    let suspects = suspects(&path, &trial, &changed);
     let is_settled = baseline.is_green() || baseline.hopeless.is_some();
+    let suspects = if is_settled {
+        Suspects::new()
+    } else {
+        suspects(&path, &trial, &changed_lines(&args.file, &file.text))
+    };
     let before = file.text.clone();
     let mut told =
         Told { path: &path, level, command, baseline, suspects, tested: Tested::default(), before: &before };
@@ -164,8 +167,12 @@ impl Told<'_> {
         let _ = writeln!(out, "{HEAD}tests{HEAD:#}: {}", printable(&self.command));
         let _ = writeln!(out, "{HEAD}without a repair{HEAD:#}: {}", printable(&self.baseline.to_string()));
         if !self.suspects.is_empty() {
-            let mut lines: Vec<(usize, f64)> =
-                self.suspects.iter().map(|(line, nats)| (*line, *nats)).collect();
+            let mut lines: Vec<(usize, f64)> = self
+                .suspects
+                .iter()
+                .map(|(line, nats)| (*line, *nats))
+                .filter(|(_, nats)| *nats > 0.0)
+                .collect();
             lines.sort_by(|x, y| y.1.total_cmp(&x.1));
             let more = lines.split_off(lines.len().min(SHOWN_SUSPECTS));
             let shown: Vec<String> = lines.iter().map(|(line, _)| line.to_string()).collect();

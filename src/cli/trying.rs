@@ -13,7 +13,7 @@ use super::session::{Session, is_stopped, note, warn};
 use crate::change::SourceFile;
 use crate::diagnose::{Diagnosis, diagnose};
 use crate::io::files;
-use crate::io::git::Repo;
+use crate::io::git::{CommitFiles, Repo};
 use crate::io::sandbox::{Guarded, Level};
 use crate::io::tree::{Limits, Source};
 use crate::io::trial::{OfFile, Trial};
@@ -46,6 +46,12 @@ pub(super) fn project(path: &Path, session: &Session) -> Result<(PathBuf, String
 /// A project as it is on disk.
 pub(super) fn on_disk(root: PathBuf) -> Source {
     Source { root, also: Vec::new(), only: None, limits: LIMITS }
+}
+
+/// A project as a commit holds it.
+pub(super) fn in_commit(repo: &Repo, commit: &str) -> Result<(Source, Overlay)> {
+    let CommitFiles { all, changed } = repo.files_of(commit)?;
+    Ok((Source { only: Some(all), ..on_disk(repo.root().to_owned()) }, changed))
 }
 
 /// What runs tests; says so once where it guards little.
@@ -237,14 +243,19 @@ pub(super) fn changed_lines(path: &Path, text: &str) -> BTreeSet<usize> {
     edits.iter().flat_map(|edit| edit.first..edit.first + edit.n_lines).collect()
 }
 
-/// How much likelier a line is at fault when a failing test passed through it, and when it is new.
-const PASSED_THROUGH: f64 = 1.5;
+/// How much likelier a line is at fault when it is in the traceback of a failing test, when failing tests run it and
+/// passing ones do not, and when it is new.
+const IN_TRACEBACK: f64 = 1.5;
+const RUN_BY_FAILING: f64 = 2.0;
 const CHANGED: f64 = 1.0;
 
 /// The lines of a file that failing tests, and the latest changes, make suspect.
 pub(super) fn suspects(name: &str, trial: &Trial, changed: &BTreeSet<usize>) -> Suspects {
     let frames = trial.suspects(name).into_iter().filter(|frame| frame.file == name);
-    let mut suspects: Suspects = frames.map(|frame| (frame.line, PASSED_THROUGH)).collect();
+    let mut suspects: Suspects = frames.map(|frame| (frame.line, IN_TRACEBACK)).collect();
+    for (line, suspicion) in trial.suspicions(name) {
+        *suspects.entry(line).or_default() += RUN_BY_FAILING * suspicion;
+    }
     for line in changed {
         *suspects.entry(*line).or_default() += CHANGED;
     }
@@ -314,8 +325,11 @@ pub(super) fn find_patient(
         let progress = Progress::open("running the tests");
         let baseline = trial.baseline(&one.name).map_err(|error| TestedError::Tests(error.to_string()))?;
         drop(progress);
+        if baseline.hopeless.is_some() {
+            continue;
+        }
         passing = baseline.is_green().then(|| baseline.to_string()).or(passing);
-        if baseline.is_green() || baseline.hopeless.is_some() || is_known(&one.name, &baseline) {
+        if baseline.is_green() || is_known(&one.name, &baseline) {
             continue;
         }
         let suspects = suspects(&one.name, trial, &one.lines);

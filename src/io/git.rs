@@ -2,6 +2,7 @@
 //!
 //! Nothing here writes to the index, to a reference or to the stash.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use std::process::Command;
 
 use git2::{
     AttrCheckFlags, AttrValue, Commit, Delta, Diff, DiffFindOptions, DiffLineType, DiffOptions, ErrorCode,
-    Index, MergeFileInput, Oid, Patch, Repository,
+    FileMode, Index, MergeFileInput, Oid, Patch, Repository,
 };
 
 use crate::review::Hunk;
@@ -77,6 +78,14 @@ pub struct Changed {
     pub content: Content,
     /// What the diff shows of the file after the change.
     pub hunks: Vec<Hunk>,
+}
+
+/// What a commit holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CommitFiles {
+    pub all: BTreeSet<PathBuf>,
+    /// Files that are not so on disk.
+    pub changed: Vec<(PathBuf, Vec<u8>)>,
 }
 
 /// What the index holds for a path.
@@ -247,24 +256,58 @@ impl Repo {
         Ok(self.find_commit(name)?.id().to_string())
     }
 
+    /// The commit from which `head` left what the remote has, as far as this clone knows; `None` when it never met it.
+    pub fn fork_point(&self, head: &str, remote: &str) -> Option<String> {
+        let head = self.find_commit(head).ok()?.id();
+        let known = self.inner.references_glob(&format!("refs/remotes/{remote}/*")).ok()?;
+        let tips = known.flatten().filter_map(|reference| Some(reference.peel_to_commit().ok()?.id()));
+        let bases = tips.filter_map(|tip| self.inner.merge_base(tip, head).ok());
+        let ahead =
+            |base: &Oid| self.inner.graph_ahead_behind(head, *base).map_or(usize::MAX, |(ahead, _)| ahead);
+        bases.min_by_key(ahead).map(|base| base.to_string())
+    }
+
+    /// All files of a commit, and the bytes of those that are not so on disk; relative to [`Self::root`].
+    pub fn files_of(&self, commit: &str) -> Result<CommitFiles, GitError> {
+        let read = || -> Result<CommitFiles, git2::Error> {
+            let tree = self.inner.revparse_single(commit)?.peel_to_tree()?;
+            let mut files = CommitFiles::default();
+            let mut index = Index::new()?;
+            index.read_tree(&tree)?;
+            files.all = index.iter().map(|entry| path_of(&entry.path)).collect();
+            let diff = self.inner.diff_tree_to_workdir_with_index(Some(&tree), None)?;
+            for delta in diff.deltas() {
+                let file = delta.old_file();
+                let is_plain = matches!(file.mode(), FileMode::Blob | FileMode::BlobExecutable);
+                if let Some(path) = file.path().filter(|_| is_plain && delta.status() != Delta::Added) {
+                    files
+                        .changed
+                        .push((path.to_owned(), self.inner.find_blob(file.id())?.content().to_owned()));
+                }
+            }
+            Ok(files)
+        };
+        read().map_err(|source| GitError::Commit { name: commit.to_owned(), source })
+    }
+
     fn find_commit(&self, name: &str) -> Result<Commit<'_>, GitError> {
         let commit = self.inner.revparse_single(name).and_then(|object| object.peel_to_commit());
         commit.map_err(|source| GitError::Commit { name: name.to_owned(), source })
     }
 
     /// What `head` changes since it left `base`, as `git diff base...head` shows it: files that are `wanted` and not
-    /// deleted, by path.
+    /// deleted, by path. Without a base these are all files.
     pub fn changed(
         &self,
-        base: &str,
+        base: Option<&str>,
         head: &str,
         wanted: &dyn Fn(&Path) -> bool,
     ) -> Result<Vec<Changed>, GitError> {
-        let (from, to) = (self.find_commit(base)?, self.find_commit(head)?);
+        let (from, to) = (base.map(|base| self.find_commit(base)).transpose()?, self.find_commit(head)?);
         let changed = || {
-            let common = self.inner.merge_base(from.id(), to.id())?;
-            let trees = [self.inner.find_commit(common)?.tree()?, to.tree()?];
-            let mut diff = self.inner.diff_tree_to_tree(Some(&trees[0]), Some(&trees[1]), None)?;
+            let common = from.map(|from| self.inner.merge_base(from.id(), to.id())).transpose()?;
+            let common = common.map(|common| self.inner.find_commit(common)?.tree()).transpose()?;
+            let mut diff = self.inner.diff_tree_to_tree(common.as_ref(), Some(&to.tree()?), None)?;
             diff.find_similar(Some(DiffFindOptions::new().renames(true)))?;
             let mut changed = Vec::new();
             for (idx, delta) in diff.deltas().enumerate() {
@@ -287,7 +330,10 @@ impl Repo {
             }
             Ok(changed)
         };
-        changed().map_err(|source| GitError::Compare { base: base.to_owned(), head: head.to_owned(), source })
+        changed().map_err(|source| {
+            let base = base.unwrap_or("nothing").to_owned();
+            GitError::Compare { base, head: head.to_owned(), source }
+        })
     }
 
     /// The text of a blob, as it is stored.

@@ -5,14 +5,17 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
 use super::environment::{look, readable, slashed, text};
+use super::trace;
 use super::tree::{Source, Survey, TreeError, read_result, survey};
 use crate::imports::{Imports, Seeing};
 use crate::ports::{Exit, Job, RunError, Runner, Tests};
 use crate::results::{self, Fault, Frame, MAX_BYTES};
+use crate::spectrum;
 use crate::suite::modules::{Modules, is_python};
 use crate::suite::{RESULTS_FILE, Scope, Settings, Suite, SuiteError};
 use crate::verdict::{Baseline, History, Order, Plan, Run, Side, Step, TestVerdict};
@@ -168,6 +171,40 @@ impl<'r> Trial<'r> {
         failures.flat_map(|(run, failure)| results::suspects(&failure.text, &run.tree, is_ours)).collect()
     }
 
+    /// How suspect the lines of a file of Python are, from 0 to 1: failing tests run those that are, passing ones do
+    /// not. Empty where no test can be told to say which lines it runs, or where that would take too long.
+    pub fn suspicions(&self, path: &str) -> BTreeMap<usize, f64> {
+        let Some(order) = self.traced(path) else { return BTreeMap::new() };
+        let traced = || -> Result<_, TrialError> {
+            let (copy, mut job) = self.job(path, &order, None)?;
+            job.env.extend(trace::prepare(&job.tree, path, &job.env)?);
+            self.runner.run(&job)?;
+            let told = trace::results(&job.tree)?;
+            drop(copy);
+            Ok(told)
+        };
+        // It only says where to look first.
+        let tests = traced().ok().and_then(|told| spectrum::read(&told).ok()).unwrap_or_default();
+        spectrum::suspicions(&tests)
+    }
+
+    /// The run that tells lines: that of the files with failing tests, with time for the slowest kind of tracing.
+    fn traced(&self, path: &str) -> Option<Order> {
+        let before = self.before(path);
+        let slowest = before.iter().map(|run| run.duration).max().filter(|took| *took <= MAX_TRACED)?;
+        let baseline = Baseline::of(&before);
+        if baseline.failing.is_empty() && !baseline.is_red {
+            return None;
+        }
+        let files: Vec<String> = baseline.failing.iter().map(|id| id.file.clone()).collect();
+        let is_known = !files.is_empty() && files.iter().all(|file| !file.is_empty());
+        let can_select = self.suite.harness(path).can_select();
+        let scope =
+            if can_select && is_known { Scope::Files(files.into_iter().collect()) } else { Scope::All };
+        let timeout = (slowest * 20 + Duration::from_secs(10)).min(self.suite.timeout);
+        is_python(path).then_some(Order { side: Side::Before, scope, timeout })
+    }
+
     fn run(
         &self,
         path: &str,
@@ -175,7 +212,28 @@ impl<'r> Trial<'r> {
         repair: Option<(PathBuf, Vec<u8>)>,
         modules: &Modules,
     ) -> Result<Run, TrialError> {
-        let harness = self.suite.harness(path).clone();
+        let harness = self.suite.harness(path);
+        let (copy, job) = self.job(path, &order, repair)?;
+        let (tree, place) = (job.tree.clone(), job.tree.to_string_lossy().into_owned());
+        let outcome = self.runner.run(&job)?;
+        let results = match read_result(&tree, RESULTS_FILE, MAX_BYTES as u64) {
+            _ if outcome.exit == Exit::TimedOut => Err(Fault::TimedOut { limit: order.timeout }),
+            Ok(file) => results::read(harness.format, &outcome, file.as_deref(), modules)
+                .map(|results| results.relative_to(&place)),
+            Err(error) => Err(Fault::Unreadable { reason: error.to_string() }),
+        };
+        drop(copy);
+        Ok(Run { scope: order.scope, results, duration: outcome.duration, tree: place })
+    }
+
+    /// A fresh copy, and what runs the tests in it.
+    fn job(
+        &self,
+        path: &str,
+        order: &Order,
+        repair: Option<(PathBuf, Vec<u8>)>,
+    ) -> Result<(TempDir, Job), TrialError> {
+        let harness = self.suite.harness(path);
         let copy = fresh_folder()?;
         let tree = copy.path().join("tree");
         let overlay: Vec<_> = self.overlay.iter().cloned().chain(repair).collect();
@@ -185,22 +243,18 @@ impl<'r> Trial<'r> {
         let [place, root] = [&tree, &self.survey.root].map(|path| path.to_string_lossy().into_owned());
         let job = Job {
             argv: harness.argv(&order.scope, &place, &root),
-            tree: tree.clone(),
-            readable: readable(&self.survey),
             env: harness.env(&place, &root),
+            tree,
+            readable: readable(&self.survey),
             stdin: Vec::new(),
             timeout: order.timeout,
         };
-        let outcome = self.runner.run(&job)?;
-        let results = match read_result(&tree, RESULTS_FILE, MAX_BYTES as u64) {
-            _ if outcome.exit == Exit::TimedOut => Err(Fault::TimedOut { limit: order.timeout }),
-            Ok(file) => results::read(harness.format, &outcome, file.as_deref(), modules)
-                .map(|results| results.relative_to(&place)),
-            Err(error) => Err(Fault::Unreadable { reason: error.to_string() }),
-        };
-        Ok(Run { scope: order.scope, results, duration: outcome.duration, tree: place })
+        Ok((copy, job))
     }
 }
+
+/// Tests that take longer are not traced: that can make them slower by an order of magnitude.
+const MAX_TRACED: Duration = Duration::from_secs(30);
 
 /// A folder of its own for one copy, without links on the way: tracebacks name files by it.
 fn fresh_folder() -> Result<TempDir, TrialError> {

@@ -80,6 +80,14 @@ impl Baseline {
         baseline
     }
 
+    /// Whether all that fails here fails there, too.
+    pub fn adds_nothing_to(&self, other: &Self) -> bool {
+        let is_in = |ids: &[TestId], others: &[TestId]| ids.iter().all(|id| others.contains(id));
+        (!self.is_red || other.is_red)
+            && is_in(&self.failing, &other.failing)
+            && is_in(&self.errors, &other.errors)
+    }
+
     /// Whether nothing fails.
     pub fn is_green(&self) -> bool {
         self.failing.is_empty() && self.errors.is_empty() && !self.is_red

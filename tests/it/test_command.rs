@@ -41,8 +41,9 @@ fn the_edit_that_makes_failing_tests_pass_is_shown() {
     --- stderr
     tests: python3 -m unittest -v
     without a repair: 1 of 2 tests fails: `test_lib.py::T::test_add`
-      line 2: return a < b -> return a <= b; 1 of 2 tests fails, as before
+    suspects: lib.py line 5
       line 5: return a - b -> return a + b; 2 of 2 tests pass, 1 of them failed before
+      line 2: return a < b -> return a <= b; 1 of 2 tests fails, as before
     2 candidates were tried
     --- exit 1
     ");
@@ -100,6 +101,7 @@ fn where_nothing_helps_it_is_said() {
     --- stderr
     tests: python3 -m unittest -v
     without a repair: 1 of 2 tests fails: `test_lib.py::T::test_add`
+    suspects: lib.py line 5
     no suggestion: 1 candidate was tried, and none makes a failing test pass
     --- exit 1
     ");
