@@ -17,6 +17,7 @@ use rayon::prelude::*;
 use super::ExitStatus;
 use super::apply::{Plan, explain, plan, shell_line};
 use super::check::{Telling, broken, failed, shown_path};
+use super::push::{PrePushArgs, pre_push};
 use super::session::{Session, hint, warn};
 use crate::change::{Limit, Skip, SourceFile};
 use crate::config::Format;
@@ -39,6 +40,8 @@ pub(super) struct HookArgs {
 enum Hook {
     /// Judge what is being committed; exit 1 on any fault
     PreCommit(PreCommitArgs),
+    /// Judge what is being pushed, by its tests, too; exit 1 on any fault
+    PrePush(PrePushArgs),
 }
 
 #[derive(Args)]
@@ -80,7 +83,13 @@ pub(super) enum Look {
 const MANY: usize = 32;
 
 pub(super) fn hook(args: &HookArgs, session: &mut Session) -> Result<ExitStatus> {
-    let Hook::PreCommit(args) = &args.hook;
+    match &args.hook {
+        Hook::PreCommit(args) => pre_commit(args, session),
+        Hook::PrePush(args) => pre_push(args, session),
+    }
+}
+
+fn pre_commit(args: &PreCommitArgs, session: &mut Session) -> Result<ExitStatus> {
     let repo = Repo::open()?;
     let staged = if args.files.is_empty() {
         repo.staged()?

@@ -23,6 +23,7 @@ mod languages;
 mod page;
 mod pr;
 mod progress;
+mod push;
 mod repair;
 mod session;
 mod stdin;
@@ -98,7 +99,7 @@ enum Command {
     /// Take the suggestions that the hook saved
     Apply(apply::ApplyArgs),
     /// Put git's hook in place
-    Install,
+    Install(install::InstallArgs),
     /// Take the hook away and put back what was there
     Uninstall,
     /// Say what was found: settings, engine, models
@@ -201,7 +202,7 @@ fn run(cli: Cli) -> Result<ExitStatus> {
         Command::Hook(args) => hook::hook(&args, &mut Session::new(global)?),
         Command::Pr(args) => pr::pr(&args, &mut Session::new(global)?),
         Command::Apply(args) => apply::apply(&args),
-        Command::Install => install::install(),
+        Command::Install(args) => install::install(&args),
         Command::Uninstall => install::uninstall(),
         Command::Doctor => doctor::doctor(&mut Session::new(global)?),
         Command::Languages(args) => languages::languages(&args, &Session::new(global)?),

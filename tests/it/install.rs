@@ -268,3 +268,30 @@ fn outside_of_a_repository_it_says_so() {
         (Some(2), "error: the repository `[base]/bare/` has no working tree\n")
     );
 }
+
+#[test]
+fn a_hook_before_pushes_goes_beside_the_one_before_commits() {
+    let repo = TestRepo::new();
+    repo.write("a.py", "f()\n");
+    repo.commit_all();
+    repo.git(["init", "--quiet", "--bare", "../remote"]);
+    repo.git(["remote", "add", "origin", "../remote"]);
+    let first = "#!/bin/sh\ncat >seen\n";
+    repo.write(".git/hooks/pre-push", first);
+    set_mode(&repo.root.join(".git/hooks/pre-push"), 0o755);
+    let said = repo.lastmile(["install", "--hook", "pre-commit", "--hook", "pre-push"]);
+    assert_eq!(said.code, Some(0), "{said}");
+    repo.stage("a.py", "f(\n");
+    repo.git(["commit", "--quiet", "--no-verify", "-m", "change"]);
+    let pushed = repo.try_git(["push", "--quiet", "origin", "main"]);
+    assert_eq!(pushed.code, Some(1), "{pushed}");
+    assert!(
+        pushed.stdout.contains("`a.py` does not parse") || pushed.stderr.contains("`a.py` does not parse")
+    );
+    assert!(repo.read("seen").starts_with("refs/heads/main "), "the hook that was there is told, too");
+    assert!(repo.lastmile(["install", "--hook", "pre-push"]).stdout.contains("in place already"));
+    assert_eq!(repo.lastmile(["uninstall"]).code, Some(0));
+    assert_eq!(repo.read(".git/hooks/pre-push"), first);
+    assert!(!repo.root.join(".git/hooks/pre-commit").exists());
+    assert!(repo.lastmile(["uninstall"]).stdout.contains("nothing to remove"));
+}

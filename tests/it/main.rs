@@ -45,6 +45,8 @@ mod prism;
 mod project;
 #[cfg(unix)]
 mod projects;
+#[cfg(target_os = "linux")]
+mod push;
 #[cfg(unix)]
 mod pwsh;
 #[cfg(unix)]

@@ -18,7 +18,7 @@ use crate::report::{FileReport, Outcome};
 use crate::review::{Hunk, hunks};
 
 /// What a pull request changes.
-pub(super) struct Found {
+pub(in crate::cli) struct Found {
     pub(super) number: Option<u64>,
     /// The commit that is looked at.
     pub(super) head: String,
@@ -32,7 +32,23 @@ pub(super) struct Found {
 impl Found {
     /// One whose files were looked at elsewhere.
     pub(super) fn of_others(number: u64, head: String, hunks: BTreeMap<String, Vec<Hunk>>) -> Self {
-        Self { number: Some(number), head, hunks, notes: Vec::new(), looks: Vec::new(), root: PathBuf::new() }
+        Self { hunks, ..Self::of_none(Some(number), head, PathBuf::new()) }
+    }
+
+    /// What the commits since `base` change in the files of `head`.
+    pub(in crate::cli) fn between(
+        repo: &Repo,
+        base: Option<&str>,
+        head: &str,
+        session: &Session,
+    ) -> Result<Self> {
+        let mut found = Self::of_none(None, head.to_owned(), repo.root().to_owned());
+        found.take_from(repo, base, session)?;
+        Ok(found)
+    }
+
+    fn of_none(number: Option<u64>, head: String, root: PathBuf) -> Self {
+        Self { number, head, hunks: BTreeMap::new(), notes: Vec::new(), looks: Vec::new(), root }
     }
 
     pub(super) fn name(&self) -> String {
@@ -59,19 +75,12 @@ pub(super) async fn find(
         bail!("the commit that changes are counted from is not known: name it with `--base`")
     };
     let root = std::path::absolute(".")?;
-    let mut found = Found {
-        number: target.number,
-        head,
-        hunks: BTreeMap::new(),
-        notes: Vec::new(),
-        looks: Vec::new(),
-        root,
-    };
+    let mut found = Found::of_none(target.number, head, root);
     let local = Repo::open().and_then(|repo| Ok((repo.commit(&found.head)?, repo)));
     let listed = match local {
         Ok((head, repo)) => {
             found.head = head;
-            found.take_from(&repo, &base, session)
+            found.take_from(&repo, Some(&base), session)
         }
         Err(error) => Err(error.into()),
     };
@@ -102,7 +111,7 @@ pub(super) fn moved(number: u64, head: &str, now: &str) -> Option<String> {
 
 impl Found {
     /// Reads them from this clone.
-    fn take_from(&mut self, repo: &Repo, base: &str, session: &Session) -> Result<()> {
+    fn take_from(&mut self, repo: &Repo, base: Option<&str>, session: &Session) -> Result<()> {
         repo.root().clone_into(&mut self.root);
         let is_excluded = excluded(repo.root(), session)?;
         let changed = repo.changed(base, &self.head, &|path| may_be_ours(path) && !is_excluded(path))?;
@@ -166,7 +175,10 @@ impl Found {
     }
 
     /// What became of each file that is not fine, how many were looked at, and why the engine gave no answer.
-    pub(super) fn repair(&mut self, session: &mut Session) -> (Vec<FileReport>, usize, Option<EngineError>) {
+    pub(in crate::cli) fn repair(
+        &mut self,
+        session: &mut Session,
+    ) -> (Vec<FileReport>, usize, Option<EngineError>) {
         let looks = std::mem::take(&mut self.looks);
         let progress = Progress::up_to(looks.len(), "repairing");
         let mut fixer = Fixer::reporting(session);

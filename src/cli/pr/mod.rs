@@ -24,6 +24,7 @@ mod fork;
 mod post;
 mod target;
 
+pub(super) use files::Found;
 use target::Target;
 
 #[derive(Args)]

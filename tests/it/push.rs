@@ -1,0 +1,158 @@
+//! `lastmile hook pre-push`, called by git itself on a push to a bare repository.
+
+use insta::assert_snapshot;
+
+use crate::repo::{Said, TestRepo, set_mode};
+
+const GOOD: &str = "def less(a, b):\n    return a < b\n\ndef add(a, b):\n    return (a + b)\n";
+const TESTS: &str = "import unittest, lib\n\nclass T(unittest.TestCase):\n    def test_add(self):\n        \
+    self.assertEqual(lib.add(2, 3), 5)\n\n    def test_less(self):\n        self.assertTrue(lib.less(1, 2))\n";
+const SETTINGS: &str = "[tests]\ncommand = 'python3 -m unittest {files}'\n";
+
+/// A repository whose first commit, which passes its tests, is pushed already.
+fn pushed() -> TestRepo {
+    let repo = TestRepo::new();
+    for (name, text) in [("lib.py", GOOD), ("test_lib.py", TESTS), ("lastmile.toml", SETTINGS)] {
+        repo.write(name, text);
+    }
+    repo.commit_all();
+    repo.git(["init", "--quiet", "--bare", "../remote"]);
+    repo.git(["remote", "add", "origin", "../remote"]);
+    repo.git(["push", "--quiet", "--set-upstream", "origin", "main"]);
+    repo.write(".git/hooks/pre-push", "#!/bin/sh\nexec lastmile hook pre-push \"$@\"\n");
+    set_mode(&repo.root.join(".git/hooks/pre-push"), 0o755);
+    repo
+}
+
+fn commit(repo: &TestRepo, name: &str, text: impl AsRef<[u8]>) {
+    repo.stage(name, text);
+    repo.git(["commit", "--quiet", "-m", "change"]);
+}
+
+/// What a push says, without what differs between machines.
+#[track_caller]
+fn push<const N: usize>(repo: &TestRepo, arguments: [&str; N], is_let_through: bool) -> String {
+    let state = repo.git_state();
+    let mut said: Said = repo.try_git(arguments);
+    assert_eq!(said.code == Some(0), is_let_through, "{said}");
+    assert!(is_let_through || repo.git_state() == state, "the repository stays as it is");
+    let is_ours = |line: &&str| {
+        !line.starts_with("warning: no sandbox works here") && !line.starts_with("error: failed to push")
+    };
+    said.stderr = said.stderr.lines().filter(is_ours).flat_map(|line| [line, "\n"]).collect();
+    said.stdout + &said.stderr
+}
+
+#[test]
+fn what_does_not_parse_is_not_pushed() {
+    let repo = pushed();
+    commit(&repo, "other.py", "f(\n");
+    assert_snapshot!(push(&repo, ["push", "--quiet"], false), @"
+    error: `other.py` does not parse
+     --> other.py:1:3
+      |
+    1 | f(
+      |   ^ unexpected EOF while parsing
+    suggestion: safe (parses, 95 % sure)
+    --- a/other.py
+    +++ b/other.py
+    @@ -1 +1 @@
+    -f(
+    +f()
+
+    checked 1 file: 1 does not parse (1 fault), 1 with a suggestion
+    hint: `git push --no-verify` skips this hook
+    ");
+    // The file on disk is another one by now; what counts is what is pushed.
+    repo.write("other.py", "f()\n");
+    push(&repo, ["push", "--quiet"], false);
+    commit(&repo, "other.py", "f()\n");
+    repo.write("other.py", "f(\n");
+    push(&repo, ["push", "--quiet"], true);
+}
+
+#[test]
+fn what_fails_tests_that_passed_is_not_pushed() {
+    let repo = pushed();
+    commit(&repo, "lib.py", GOOD.replace("a + b", "a - b"));
+    // Neither what is on disk nor what git does not know is in the copy.
+    repo.write("lib.py", GOOD);
+    repo.write("test_more.py", "import lib\n\nassert False\n");
+    assert_snapshot!(push(&repo, ["push", "--quiet"], false), @"
+    error: `lib.py` parses, and its tests fail
+     |
+     = note: 1 of 2 tests fails: `test_lib.py::T::test_add`
+    suggestion: needs review (parses; 2 of 2 tests pass, 1 of them failed before)
+    --- a/lib.py
+    +++ b/lib.py
+    @@ -2,4 +2,4 @@
+         return a < b
+     
+     def add(a, b):
+    -    return (a - b)
+    +    return (a + b)
+
+    checked 1 file: all parse, 1 fails its tests, 1 with a suggestion
+    hint: `git push --no-verify` skips this hook
+    ");
+    assert_eq!(repo.read("lib.py"), GOOD);
+    repo.write(".git/hooks/pre-push", "#!/bin/sh\nexec lastmile hook pre-push --no-tests \"$@\"\n");
+    push(&repo, ["push", "--quiet"], true);
+}
+
+#[test]
+fn tests_that_failed_before_do_not_count() {
+    let repo = pushed();
+    commit(&repo, "lib.py", GOOD.replace("a + b", "a * b"));
+    repo.git(["push", "--quiet", "--no-verify"]);
+    commit(&repo, "lib.py", format!("# new\n{}", GOOD.replace("a + b", "a * b")));
+    assert_snapshot!(push(&repo, ["push", "--quiet"], true), @"
+    1 of 2 tests fails: `test_lib.py::T::test_add`, as before these commits
+    ");
+}
+
+#[test]
+fn new_branches_tags_and_deletions() {
+    let repo = pushed();
+    repo.git(["switch", "--quiet", "--create", "more"]);
+    commit(&repo, "notes.txt", "text\n");
+    commit(&repo, "other.py", "x = 1\n");
+    assert_eq!(push(&repo, ["push", "--quiet", "origin", "more"], true), "");
+    commit(&repo, "other.py", "f(\n");
+    repo.git(["tag", "v1"]);
+    assert!(push(&repo, ["push", "--quiet", "origin", "v1"], false).contains("`other.py` does not parse"));
+    assert_eq!(push(&repo, ["push", "--quiet", "origin", ":more"], true), "");
+    // Nothing of ours has been there yet.
+    repo.git(["init", "--quiet", "--bare", "../empty"]);
+    assert!(
+        push(&repo, ["push", "--quiet", "../empty", "more"], false).contains("`other.py` does not parse")
+    );
+}
+
+#[test]
+fn nothing_of_python_runs_no_tests_and_starts_no_engine() {
+    let repo = pushed();
+    commit(&repo, "notes.txt", "text\n");
+    assert_eq!(push(&repo, ["push", "--quiet"], true), "");
+    commit(&repo, "lib.py", GOOD.replace("def less", "# fine\ndef less"));
+    assert_snapshot!(push(&repo, ["push", "--quiet"], true), @"
+    2 of 2 tests pass
+    ");
+    assert!(!repo.base().join("home/engine-was-started").exists());
+}
+
+/// As pre-commit and prek name what is pushed.
+#[test]
+fn variables_say_what_is_pushed() {
+    let repo = pushed();
+    let before = repo.git(["rev-parse", "HEAD"]);
+    commit(&repo, "other.py", "f(\n");
+    let mut command = repo.command(env!("CARGO_BIN_EXE_lastmile"));
+    command
+        .args(["hook", "pre-push"])
+        .env("PRE_COMMIT_FROM_REF", before.trim())
+        .env("PRE_COMMIT_TO_REF", "HEAD");
+    assert_eq!(repo.run(&mut command).code, Some(1));
+    command.env("PRE_COMMIT_TO_REF", before.trim());
+    assert_eq!(repo.run(&mut command).code, Some(0));
+}
