@@ -70,14 +70,14 @@ tools: ## install the tools of `lint` and of the tests into .venv and, by npm, t
 		echo 'skipped: npm is not installed, so GitHub is only faked and not checked against its description'; \
 	fi
 
-BENCHES := hook check repair fix valid
+BENCHES := hook check repair fix valid examples
 
 .PHONY: bench $(BENCHES:%=bench-%)
 bench: $(BENCHES:%=bench-%) ## measure against the targets; one alone: make bench-repair SETS='rows.jsonl …'
 
 $(BENCHES:%=bench-%): bench-%: build tools
 	@echo "==> $*"
-	@$(PYTHON) tests/bench/$*.py $(if $(filter repair,$*),$(SETS))
+	@$(PYTHON) tests/bench/$*.py $(if $(filter repair examples,$*),$(SETS))
 
 .PHONY: fuzz
 fuzz: needs ## try the core on random texts, each target for SECONDS (default 60)

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::candidate::Candidate;
 use crate::lang::Language;
 use crate::patch::line_edits;
 use crate::pipeline::{Ask, slips};
@@ -58,6 +59,54 @@ pub fn try_repairs(
 ) -> Result<Tested, TestedError> {
     let mut tested = run(before, repairs, tests, trying)?;
     rank_by_tests(&mut tested.repairs, true);
+    Ok(tested)
+}
+
+/// How many repairs are looked through for slips.
+const MENDED: usize = 2;
+
+/// Where no repair of a text that does not parse makes all tests pass, its author may have slipped besides: looks for
+/// a slip in the repairs that the tests like best. Those that need a slip mended, too, need review.
+pub fn mend_repairs(
+    before: &str,
+    mut tested: Tested,
+    ask: &Ask<'_>,
+    denoiser: &mut dyn Denoiser,
+    tests: &mut dyn Tests,
+    trying: &Trying,
+) -> Result<Tested, TestedError> {
+    let is_green =
+        |repair: &Ranked| repair.verified.evidence().tests().is_some_and(TestVerdict::is_all_green);
+    let mut mended: Vec<Ranked> = Vec::new();
+    let is_red = |repair: &&Ranked| {
+        use TestVerdict::{BaselineRed, Improved, Partial};
+        let verdict = repair.verified.evidence().tests();
+        verdict.is_some_and(|verdict| matches!(verdict, BaselineRed(_) | Improved(_) | Partial(_)))
+    };
+    let bases: Vec<&Ranked> = tested.repairs.iter().filter(is_red).take(MENDED).collect();
+    let n_bases = bases.len();
+    for (idx, base) in bases.into_iter().enumerate() {
+        let max_candidates = trying.max_candidates.saturating_sub(tested.n_tried) / (n_bases - idx);
+        let is_done = tested.repairs.iter().chain(&mended).any(is_green);
+        if is_done || max_candidates == 0 || (trying.is_over)() {
+            break;
+        }
+        let base = base.verified.candidate();
+        let slips = match slips(&base.text, ask, denoiser) {
+            // What was found without them is as good as before.
+            Err(EngineError::NoWeights { .. }) => break,
+            slips => slips?.into_iter(),
+        };
+        let slips = slips.map(|slip| Candidate { score: base.score + slip.score, ..slip });
+        let verified = slips.filter_map(|one| verify(before, one, ask.language, ask.dialect));
+        let repairs = rank(before, 0, ask.language, None, verified.collect());
+        let more = run(before, repairs, tests, &Trying { max_candidates, ..*trying })?;
+        tested.n_tried += more.n_tried;
+        tested.is_cut_short |= more.is_cut_short;
+        mended.extend(more.repairs.into_iter().filter(is_green));
+    }
+    rank_by_tests(&mut mended, false);
+    tested.repairs.splice(0..0, mended);
     Ok(tested)
 }
 
@@ -139,6 +188,7 @@ mod tests {
     use super::*;
     use crate::lang::{Dialect, python::Python};
     use crate::protocol::{Aim, Proposal, Request, Response};
+    use crate::rank::Applicability;
     use crate::verdict::Tally;
 
     /// Answers with texts, likeliest first.
@@ -178,12 +228,8 @@ mod tests {
 
     const TEXT: &str = "def f(n):\n    a = n\n    return a\n";
 
-    fn mend_with(
-        proposals: &[&'static str],
-        suspects: &[usize],
-        max_candidates: usize,
-    ) -> (Vec<String>, usize) {
-        let ask = Ask {
+    fn ask() -> Ask<'static> {
+        Ask {
             language: &Python,
             judge: None,
             dialect: Dialect::default(),
@@ -194,18 +240,29 @@ mod tests {
             seed: 0,
             trace: false,
             calibration: None,
-        };
-        let trying = Trying {
-            path: "lib.py",
-            test_texts: &[],
-            max_candidates,
-            is_over: &|| false,
-            tell: &|_, _, _| {},
-        };
+        }
+    }
+
+    fn trying(max_candidates: usize) -> Trying<'static> {
+        Trying { path: "lib.py", test_texts: &[], max_candidates, is_over: &|| false, tell: &|_, _, _| {} }
+    }
+
+    fn mend_with(
+        proposals: &[&'static str],
+        suspects: &[usize],
+        max_candidates: usize,
+    ) -> (Vec<String>, usize) {
         let suspects = suspects.iter().map(|line| (*line, 1.5)).collect();
         let mut words = Words(0);
-        let tested = mend(TEXT, &ask, &mut Scripted(proposals.to_vec()), &mut words, &suspects, &trying)
-            .expect("the script has no errors");
+        let tested = mend(
+            TEXT,
+            &ask(),
+            &mut Scripted(proposals.to_vec()),
+            &mut words,
+            &suspects,
+            &trying(max_candidates),
+        )
+        .expect("the script has no errors");
         assert_eq!(tested.n_tried, words.0);
         let texts = tested.repairs.iter().map(|repair| repair.verified.candidate().text.clone());
         (texts.collect(), words.0)
@@ -223,6 +280,32 @@ mod tests {
         assert_eq!(mend_with(&[bad, same, half, good, late], &[], 9), (texts(&[good, half]), 4));
         assert_eq!(mend_with(&[bad, half, good], &[], 2), (texts(&[half]), 2));
         assert_eq!(mend_with(&[broken, TEXT, same], &[], 9), (Vec::new(), 1));
+    }
+
+    #[test]
+    fn a_slip_besides_is_mended_and_needs_review() {
+        let before = "def f(n:\n    a = n\n    return a\n";
+        let good = "def f(n):\n    a = good\n    return a\n";
+        let candidate = Candidate {
+            text: TEXT.to_owned(),
+            score: 0.0,
+            rest: 0.0,
+            votes: 0,
+            n_windows: 1,
+            trajectory: Vec::new(),
+        };
+        let verified = verify(before, candidate, &Python, Dialect::default()).expect("it parses");
+        let repairs = rank(before, 1, &Python, None, vec![verified]);
+        let trying = trying(9);
+        let mut words = Words(0);
+        let tested = try_repairs(before, repairs, &mut words, &trying).expect("no errors");
+        let mut scripted = Scripted(vec!["def f(n):\n    a = bad\n    return a\n", good]);
+        let mended = mend_repairs(before, tested, &ask(), &mut scripted, &mut words, &trying);
+        let mended = mended.expect("the script has no errors");
+        let texts: Vec<_> =
+            mended.repairs.iter().map(|repair| repair.verified.candidate().text.as_str()).collect();
+        assert_eq!((texts, mended.n_tried), (vec![good, TEXT], 3));
+        assert_eq!(mended.repairs[0].applicability, Applicability::NeedsReview);
     }
 
     #[test]

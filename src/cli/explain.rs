@@ -62,7 +62,7 @@ pub(super) fn explain(args: &ExplainArgs, session: &mut Session) -> Result<ExitS
         _ if is_healthy => print(&format!("`{}` parses: there is nothing to explain\n", explained.path))?,
         None => print(&terminal(&explained))?,
         Some(out) => {
-            files::create(out, &page::page(&explained))?;
+            files::create(out, page::page(&explained).as_bytes())?;
             note(&format!("wrote `{}`\n", out.display()));
         }
     }

@@ -6,7 +6,6 @@
 use std::collections::BTreeSet;
 use std::env;
 use std::fs;
-use std::io::Write as _;
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -390,10 +389,7 @@ fn save(repo: &Repo, change: &Change) -> Result<()> {
     let failed = || format!("failed to save the suggestion as `{}`", patch.display());
     fs::create_dir_all(repo.folder()).with_context(failed)?;
     // All or nothing: another run may be about the same file.
-    let mut fresh = tempfile::NamedTempFile::new_in(repo.folder()).with_context(failed)?;
-    fresh.write_all(&bytes).with_context(failed)?;
-    fresh.persist(&patch).with_context(failed)?;
-    Ok(())
+    files::create(&patch, &bytes).with_context(failed)
 }
 
 /// A path as the index names it, from one as the user does.

@@ -117,7 +117,7 @@ fn put(kind: Kind, repo: &Repo, hooks: &HooksFolder, hook: &Path, is_taken: bool
     make_executable(new.path())?;
     let record = record_of(kind, repo);
     fs::create_dir_all(repo.shared_folder())?;
-    files::create(&record, &shim)?;
+    files::create(&record, shim.as_bytes())?;
     if is_taken {
         fs::rename(hook, &kept).with_context(|| format!("failed to keep `{}`", hook.display()))?;
     }
@@ -143,7 +143,7 @@ fn renew(kind: Kind, repo: &Repo, hooks: &HooksFolder, hook: &Path, text: &[u8])
     if shim.as_bytes() == text {
         return say(&format!("`{}` is in place already", hook.display()));
     }
-    files::create(&record_of(kind, repo), &shim)?;
+    files::create(&record_of(kind, repo), shim.as_bytes())?;
     // An interruption here leaves a hook that works and that `uninstall` takes for an edited one.
     if files::replace(hook, text, shim.as_bytes())?.is_err() {
         bail!("`{}` changed in this moment", hook.display());

@@ -16,10 +16,10 @@ use crate::change::Skip;
 use crate::io::examples::{Example, Examples};
 use crate::lang::python::Python;
 use crate::lang::{self, Dialect, Language};
-use crate::pipeline;
+use crate::pipeline::{self, Ask};
 use crate::ports::EngineError;
 use crate::rank::{FEATURES, Ranked};
-use crate::tested::{TRIED, TestedError, Trying, mend, try_repairs};
+use crate::tested::{TRIED, TestedError, Trying, mend, mend_repairs, try_repairs};
 use crate::verdict::TestVerdict;
 
 #[derive(Args)]
@@ -54,7 +54,7 @@ has a "reason". A line that cannot be read gets an answer with "error". A row ma
 
 A row of Python may have examples: {"tests": [{"input": "2 3\n", "output": "5"}]}, given to the program as its input, or with
 {"call": "f"} to that function, both as JSON: {"input": "[2, 3]", "output": "5"}. Candidates are run on them in a sandbox;
-those that pass come first and have "tests": "improved". A text that parses and fails its examples is repaired, too."#;
+those that pass come first and have "tests": "improved". Where none does, a slip is looked for besides. A text that parses and fails its examples is repaired, too."#;
 
 /// The byte order mark.
 const MARK: char = '\u{feff}';
@@ -226,7 +226,9 @@ fn tested(
     let (ask, engine) = session.ask(&Python, dialect);
     let (tested, reason) = if is_broken {
         let repair = pipeline::repair(text, &ask, engine)?;
-        (try_repairs(text, repair.suggestions, &mut examples, &trying)?, repair.reason)
+        let tested = try_repairs(text, repair.suggestions, &mut examples, &trying)?;
+        let ask = Ask { k: max_candidates, ..ask };
+        (mend_repairs(text, tested, &ask, engine, &mut examples, &trying)?, repair.reason)
     } else {
         let tested = mend(text, &ask, engine, &mut examples, &BTreeMap::new(), &trying)?;
         let nothing = format!("no candidate passes more examples ({} tried)", tested.n_tried);

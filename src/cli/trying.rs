@@ -18,11 +18,11 @@ use crate::io::sandbox::{Guarded, Level};
 use crate::io::tree::{Limits, Source};
 use crate::io::trial::{OfFile, Trial};
 use crate::patch::line_edits;
-use crate::pipeline::{Repair, repair};
+use crate::pipeline::{Ask, Repair, repair};
 use crate::ports::EngineError;
 use crate::rank::Ranked;
 use crate::smell::Smell;
-use crate::tested::{TRIED, Tested, TestedError, Trying, can_mend, mend, try_repairs};
+use crate::tested::{TRIED, Tested, TestedError, Trying, can_mend, mend, mend_repairs, try_repairs};
 use crate::verdict::{Baseline, Standing, TestVerdict};
 
 /// How much of a project is copied for its tests.
@@ -114,7 +114,7 @@ pub(super) fn open<'g>(
 
 /// Puts repairs before the tests of their projects. Files are tried one by one, with the other ones as they will be,
 /// since one that does not parse is enough to keep tests from running.
-pub(super) fn try_all(proposed: &mut [Proposed], guarded: &Guarded, session: &Session) {
+pub(super) fn try_all(proposed: &mut [Proposed], guarded: &Guarded, session: &mut Session) {
     let places = places(proposed, session);
     let mut untested = BTreeSet::new();
     let progress = Progress::up_to(proposed.len(), "testing");
@@ -178,12 +178,12 @@ pub(super) fn all_repairs(file: &SourceFile, session: &mut Session) -> Result<Re
     found
 }
 
-/// Puts repairs of a file that does not parse before its tests.
+/// Puts repairs of a file that does not parse before its tests, and looks for a slip besides where none is enough.
 pub(super) fn try_one(
     (file, name): (&SourceFile, &str),
     repairs: Vec<Ranked>,
     trial: &Trial,
-    session: &Session,
+    session: &mut Session,
     tell: &Tell,
 ) -> Result<Tested, TestedError> {
     let encode = |text: &str| file.encode(text).ok().map(Cow::into_owned);
@@ -192,6 +192,12 @@ pub(super) fn try_one(
     let is_over = || effort.is_over();
     let trying = effort.trying(name, &test_texts, &is_over, tell);
     let mut tested = try_repairs(&file.text, repairs, &mut tests, &trying)?;
+    if can_mend(file.language) {
+        let dialect = session.dialect(&file.path, file.language);
+        let (ask, engine) = session.ask(file.language, dialect);
+        let ask = Ask { k: effort.max_candidates, ..ask };
+        tested = mend_repairs(&file.text, tested, &ask, engine, &mut tests, &trying)?;
+    }
     let least = session.config.repair.least_confidence;
     let is_spoken_for = |repair: &Ranked| repair.verified.evidence().standing() == Standing::For;
     let is_likely = |repair: &Ranked| repair.confidence.is_none_or(|sure| sure >= least);
@@ -279,12 +285,10 @@ pub(super) fn mend_one(
     let trying = effort.trying(name, &test_texts, &is_over, tell);
     let encode = |text: &str| file.encode(text).ok().map(Cow::into_owned);
     let mut tests = OfFile { trial, path: name, encode: &encode };
-    let usual = std::mem::replace(&mut session.config.repair.candidates, effort.max_candidates);
     let dialect = session.dialect(&file.path, file.language);
     let (ask, engine) = session.ask(file.language, dialect);
-    let tested = mend(&file.text, &ask, engine, &mut tests, suspects, &trying);
-    session.config.repair.candidates = usual;
-    tested
+    let ask = Ask { k: effort.max_candidates, ..ask };
+    mend(&file.text, &ask, engine, &mut tests, suspects, &trying)
 }
 
 /// `2 candidates were tried`

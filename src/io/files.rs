@@ -232,10 +232,11 @@ fn is_stale(about: &fs::Metadata) -> bool {
 }
 
 /// Writes a file that may not exist yet, all or nothing.
-pub fn create(path: &Path, text: &str) -> Result<(), FileError> {
+pub fn create(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let fail = |reason| FileError::Write { path: path.to_owned(), reason };
     let mut fresh = fresh_in(folder_of(path)).map_err(fail)?;
-    fresh.write_all(text.as_bytes()).map_err(fail)?;
+    fresh.write_all(bytes).map_err(fail)?;
+    fresh.as_file().sync_all().map_err(fail)?;
     fresh.persist(path).map_err(|error| fail(error.error))?;
     Ok(())
 }

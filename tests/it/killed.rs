@@ -1,8 +1,7 @@
 //! Killed at any moment, a run leaves each file old or repaired, and all that is git's as it was.
 //!
 //! What may stay behind is the file in hand: `.lastmile-` and six letters or digits, beside the file that it was to
-//! replace (`src/io/files.rs`, where a run that writes there a minute later removes it), or `.tmp` and six of them
-//! among the saved patches.
+//! replace, and among the saved patches (`src/io/files.rs`: a run that writes there a minute later removes it).
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -128,10 +127,9 @@ fn restore(root: &Path, before: &Files) {
 }
 
 /// Whether it is a file that was in hand.
-fn is_left_over(path: &Path, saved: &Path) -> bool {
-    let prefix = if path.starts_with(saved) { ".tmp" } else { ".lastmile-" };
+fn is_left_over(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let rest = name.strip_prefix(prefix).unwrap_or_default();
+    let rest = name.strip_prefix(".lastmile-").unwrap_or_default();
     rest.len() == 6 && rest.bytes().all(|letter| letter.is_ascii_alphanumeric())
 }
 
@@ -217,7 +215,7 @@ impl Scene {
         let is_in = |files: &Files, path: &PathBuf| files.get(path) == now.get(path);
         let mut n_left = 0;
         for path in now.keys().filter(|path| !is_in(&self.before, path) && !is_in(&self.after, path)) {
-            assert!(is_left_over(path, &self.saved()), "{} is neither old nor new: {when}", path.display());
+            assert!(is_left_over(path), "{} is neither old nor new: {when}", path.display());
             n_left += 1;
         }
         assert!(n_left <= 1, "one file is written at a time: {when}");
@@ -246,7 +244,7 @@ fn check(arguments: &'static [&'static str], is_repaired: impl Fn(By) -> bool) -
     assert!(n_between > 0, "none ended in the middle, with seed {SEED} and {whole:?}");
     scene.start().wait().expect("it was started");
     let mut now = files(&scene.repo.root);
-    now.retain(|path, _| scene.after.contains_key(path) || !is_left_over(path, &scene.saved()));
+    now.retain(|path, _| scene.after.contains_key(path) || !is_left_over(path));
     assert!(now == scene.after, "a later run repairs what it can");
     assert_eq!(scene.repo.git_state(), state);
     format!("{whole:?} undisturbed; {n_between} of {N_KILLS} ended in the middle, {n_left} left a file")
