@@ -717,6 +717,14 @@ impl Site<'_> {
         self.directly_inside(open, close).into_iter().filter(|at| self.raw(*at) == ",").collect()
     }
 
+    /// The marks like the one `at` in its line.
+    fn separators_of_line(&self, at: usize) -> Vec<usize> {
+        let is_end = |i: &usize| self.kind(*i) == Kind::Newline;
+        let start = (0..at).rev().find(is_end).map_or(0, |end| end + 1);
+        let end = (at..self.state.len()).find(is_end).unwrap_or(self.state.len());
+        (start..end).filter(|i| self.is_code(*i) && self.raw(*i) == self.raw(at)).collect()
+    }
+
     fn closing_quote(&self, at: usize) -> Option<usize> {
         // A quote mark opens a string when what stands before it is not inside one.
         let inside = at > 0 && self.hints[at - 1].zone == Zone::Text && !self.is_quote(at - 1);
@@ -743,7 +751,9 @@ impl Site<'_> {
         let marks: Vec<usize> =
             inner.iter().copied().filter(|i| self.raw(*i) == escaped || self.raw(*i) == other).collect();
         if !marks.is_empty() {
-            return Some(marks.into_iter().map(|at| Event::Substitute { at, text: quote.clone() }).collect());
+            // Bare, or escaped as in most other languages.
+            let text = if self.rng.random_bool(0.2) { format!("\\{quote}") } else { quote };
+            return Some(marks.into_iter().map(|at| Event::Substitute { at, text: text.clone() }).collect());
         }
         let words: Vec<usize> = inner.into_iter().filter(|i| self.kind(*i) == Kind::Word).collect();
         let word = *words.choose(self.rng)?;
@@ -753,15 +763,22 @@ impl Site<'_> {
         ])
     }
 
-    /// All marks of one kind inside one pair of brackets.
+    /// All marks of one kind inside one pair of brackets, or between the statements of one line.
     fn drop_marks(&mut self) -> Option<Vec<Event>> {
-        let open = self.pick(|s, i| s.is_code(i) && is_open(s.raw(i)))?;
-        let close = self.partner(open)?;
-        let places = self.commas_inside(open, close);
+        let separator =
+            self.pick(|s, i| s.is_code(i) && s.raw(i) == ";").filter(|_| self.rng.random_bool(0.5));
+        let places = match separator {
+            Some(at) => self.separators_of_line(at),
+            None => {
+                let open = self.pick(|s, i| s.is_code(i) && is_open(s.raw(i)))?;
+                let close = self.partner(open)?;
+                self.commas_inside(open, close)
+            }
+        };
         if places.is_empty() {
             return None;
         }
-        if self.rng.random_bool(0.25) {
+        if separator.is_none() && self.rng.random_bool(0.25) {
             let wrong = self.choose(&[".", ";", "+", "and", "|", "."]);
             return Some(places.into_iter().map(|at| replace(at, &wrong)).collect());
         }
@@ -1213,6 +1230,7 @@ mod tests {
         check(Damage::ConfuseWord, "if ($a -eq 1) {}", "if ($a eq 1) {}");
         check(Damage::ConfuseMark, "& \"C:\\a b.exe\" -c", "\"C:\\a b.exe\" -c");
         check(Damage::JoinLines, "$a = 1\n$b = 2\n", "$a = 1 $b = 2\n");
+        check(Damage::DropMarks, "$a = @{a = 1; b = 2; c = 3}", "$a = @{a = 1 b = 2 c = 3}");
         check(Damage::Uncomment, "<# a\nb #>\n", "a\nb #>\n");
     }
 
