@@ -7,6 +7,14 @@ use serde_json::{Value, json};
 
 /// The first candidate for each text.
 fn repair(lang: &str, texts: &[&str]) -> Vec<Option<String>> {
+    let rows = texts.iter().enumerate();
+    let rows = rows.map(|(id, text)| json!({ "id": id.to_string(), "lang": lang, "text": text }));
+    let answers = answers(&rows.collect::<Vec<_>>());
+    let first = |answer: &Value| answer["candidates"][0]["text"].as_str().map(str::to_owned);
+    answers.iter().map(first).collect()
+}
+
+fn answers(rows: &[Value]) -> Vec<Value> {
     let mut child = Command::new(env!("CARGO_BIN_EXE_lastmile"))
         .args(["repair", "--jsonl", "--budget-ms", "20000", "--threads", "1"])
         .env("LASTMILE_ENGINE", env!("CARGO_BIN_EXE_lastmile-engine"))
@@ -16,20 +24,14 @@ fn repair(lang: &str, texts: &[&str]) -> Vec<Option<String>> {
         .spawn()
         .expect("the program starts");
     let mut stdin = child.stdin.take().expect("piped");
-    for (id, text) in texts.iter().enumerate() {
-        let row = json!({ "id": id.to_string(), "lang": lang, "text": text });
+    for row in rows {
         writeln!(stdin, "{row}").expect("the program reads");
     }
     drop(stdin);
     let output = child.wait_with_output().expect("the program ends");
     assert!(output.status.success());
-    let mut first = vec![None; texts.len()];
-    for line in String::from_utf8(output.stdout).expect("JSON is UTF-8").lines() {
-        let answer: Value = serde_json::from_str(line).expect("JSON");
-        let id: usize = answer["id"].as_str().expect("a string").parse().expect("a number");
-        first[id] = answer["candidates"][0]["text"].as_str().map(str::to_owned);
-    }
-    first
+    let answers = String::from_utf8(output.stdout).expect("JSON is UTF-8");
+    answers.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
 }
 
 #[test]
@@ -74,4 +76,18 @@ fn good_code_gets_no_answer_and_the_same_text_the_same_answer() {
     assert_eq!(found[0], None);
     assert!(found[1].is_some());
     assert_eq!(found[1], found[2]);
+}
+
+/// Texts that parse and are wrong: the rows of `make bench-examples`.
+#[test]
+fn examples_find_the_slip() {
+    let rows = include_str!("../bench/examples.jsonl").lines();
+    let rows: Vec<Value> = rows.map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    for name in ["clamp", "unique", "leap"] {
+        let row = rows.iter().find(|row| row["id"] == name).expect("it is there");
+        let mut asked = row.clone();
+        asked["text"] = row["broken"].clone();
+        let best = &answers(&[asked])[0]["candidates"][0];
+        assert_eq!((best["tests"].as_str(), &best["text"]), (Some("improved"), &row["fixed"]), "{name}");
+    }
 }
