@@ -42,6 +42,7 @@ pub(super) fn doctor(session: &mut Session) -> Result<ExitStatus> {
         ("engine", find_program(settings.program.as_deref()).map_or_else(|_| none(), shown)),
         ("models", find_models(settings.models.as_deref()).map_or_else(|_| none(), shown)),
         ("pwsh", find_pwsh(&session.config.powershell.pwsh).map_or_else(none, shown)),
+        ("sandbox", sandbox(session)),
     ];
     let greeting = session.engine.greeting();
     if let Ok(greeting) = &greeting {
@@ -67,6 +68,20 @@ pub(super) fn doctor(session: &mut Session) -> Result<ExitStatus> {
             complain_of_engine(&error);
             Ok(ExitStatus::Failed)
         }
+    }
+}
+
+/// What guards tests here, and why nothing stronger does.
+fn sandbox(session: &Session) -> String {
+    match session.guarded() {
+        Ok(guarded) => {
+            let passed_over = guarded.sandbox.passed_over().iter();
+            let reasons = passed_over.map(|one| format!("no {}: {}", one.level, one.reason));
+            let reasons: Vec<String> = reasons.collect();
+            let level = guarded.sandbox.level();
+            if reasons.is_empty() { level.to_string() } else { format!("{level} ({})", reasons.join("; ")) }
+        }
+        Err(error) => format!("none: {error:#}"),
     }
 }
 
