@@ -4,8 +4,8 @@
 usage: fake.py REPOSITORY.git [EXAMPLES.json]
 
 Prints its port, then serves until its stdin closes. It enforces what GitHub does but no schema says: lines of a review
-lie in one hunk of the diff, ranges have a start before their end, texts have an end, one draft for each account, no
-unknown field. EXAMPLES.json holds answers as GitHub describes them; ours change only what is known here.
+lie in one hunk of the diff, ranges have a start before their end, texts have an end, no review beside a draft of the
+same account, no unknown field; numbers of comments do not fit 32 bits. EXAMPLES.json holds answers as GitHub describes them; ours change only what is known here.
 
 Tests steer it below /fake/: `plan` (faults to answer with), `comment`, `state`, `apply` (take all suggestions).
 """
@@ -232,7 +232,7 @@ def shown_user(user):
 
 
 def add_comment(number, user, comment):
-    comment = dict(comment, id=1000 + len(state["comments"]), number=number, user=user)
+    comment = dict(comment, id=3_000_000_000 + len(state["comments"]), number=number, user=user)
     state["comments"].append(comment)
     return comment
 
@@ -526,7 +526,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             {
                 "id": f"T{c['id']}",
                 "isResolved": c["id"] in state["resolved"],
-                "comments": {"nodes": [{"databaseId": c["id"]}]},
+                "comments": {"nodes": [{"fullDatabaseId": str(c["id"])}]},
+        if re.search(r"\bdatabaseId\b", request["query"]):
+            return {"data": None, "errors": [{"message": "Int cannot represent non 32-bit signed integer value"}]}
             }
             for c in firsts[start : start + 100]
         ]

@@ -411,8 +411,10 @@ impl Github {
             let data = self.query("read the threads", include_str!("threads.graphql"), &variables).await?;
             let page = &data["repository"]["pullRequest"]["reviewThreads"];
             for thread in page["nodes"].as_array().into_iter().flatten() {
-                let first = thread["comments"]["nodes"][0]["databaseId"].as_u64();
-                let is_wanted = first.is_some_and(|id| comments.contains(&id));
+                // Too large for a number of GraphQL, so it comes as a text.
+                let first = thread["comments"]["nodes"][0]["fullDatabaseId"].as_str();
+                let first = first.and_then(|id| id.parse().ok());
+                let is_wanted = first.is_some_and(|id: u64| comments.contains(&id));
                 if let (true, Some(id)) = (is_wanted && thread["isResolved"] == false, thread["id"].as_str())
                 {
                     threads.push(id.to_owned());
