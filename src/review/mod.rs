@@ -23,7 +23,7 @@ pub use answer::{Answer, Next, unsure};
 pub use artifact::{ARTIFACT, Artifact, FileRepair, Hostile, MAX_ZIP};
 pub use hunk::{Hunk, hunks};
 pub use part::{Fingerprint, Obstacle, Part, fingerprints, parts};
-pub use posted::{Remark, is_review, known, stale};
+pub use posted::{Remark, is_any_review, is_review, known, stale};
 pub use summary::summary;
 
 /// What a review depends on besides the repairs.
@@ -48,6 +48,8 @@ pub struct Draft {
     pub counts: Counts,
     /// All changes that repairs make, new or not.
     pub current: BTreeSet<Fingerprint>,
+    /// Files of which it is not known what would repair them.
+    pub unsure: BTreeSet<String>,
 }
 
 /// How many repairs went where.
@@ -128,9 +130,15 @@ pub fn draft(reports: &[FileReport], scene: Scene<'_>) -> Draft {
     let mut draft = Draft::default();
     let mut repairs = Vec::new();
     for report in reports {
-        let Outcome::Broken(broken) = &report.outcome else { continue };
+        let Outcome::Broken(broken) = &report.outcome else {
+            draft.unsure.insert(report.path.clone());
+            continue;
+        };
         draft.counts.n_broken += 1;
-        let (Some(ranked), Some(after)) = (broken.repair(), broken.after()) else { continue };
+        let (Some(ranked), Some(after)) = (broken.repair(), broken.after()) else {
+            draft.unsure.insert(report.path.clone());
+            continue;
+        };
         draft.counts.n_repaired += 1;
         let prints = fingerprints(&report.path, broken, after);
         let is_known = prints.iter().all(|print| scene.known.contains(print));

@@ -10,6 +10,7 @@ pub struct Remark {
     pub id: u64,
     /// Whether the account that posts now wrote it.
     pub is_ours: bool,
+    pub path: String,
     pub body: String,
     /// Whether the lines that it speaks of have changed since.
     pub is_outdated: bool,
@@ -27,10 +28,12 @@ pub(super) fn mark(review: Option<&Fingerprint>, prints: &[&Fingerprint]) -> Str
     format!("{START}{}{END}\n", fields.join(" "))
 }
 
-/// The values of `key` in the mark of a comment. Only the last line counts: the code above it is not ours.
+/// The values of `key` in the mark of a comment. Only what stands below all code counts: the code is not ours. People
+/// may have added words there.
 fn marked<'b>(body: &'b str, key: &str) -> impl Iterator<Item = Fingerprint> + use<'b> {
-    let last = body.trim_end().lines().next_back().unwrap_or_default();
-    let fields = last.strip_prefix(START).and_then(|rest| rest.strip_suffix(END)).unwrap_or_default();
+    let mut below = body.lines().rev().take_while(|line| !line.trim_start().starts_with("```"));
+    let mark = below.find_map(|line| line.trim_end().strip_prefix(START)?.strip_suffix(END));
+    let fields = mark.unwrap_or_default();
     let values = fields.split(' ').find_map(|field| field.strip_prefix(key)?.strip_prefix('='));
     values.unwrap_or_default().split(',').filter_map(Fingerprint::read)
 }
@@ -45,8 +48,14 @@ pub fn is_review(body: &str, id: &Fingerprint) -> bool {
     marked(body, "review").any(|review| review == *id)
 }
 
-/// Our comments that nobody needs any more: outdated, without a reply, about nothing that is still there.
-pub fn stale(remarks: &[Remark], current: &BTreeSet<Fingerprint>) -> Vec<u64> {
+/// Whether `body` is that of a review of ours.
+pub fn is_any_review(body: &str) -> bool {
+    marked(body, "review").next().is_some()
+}
+
+/// Our comments that nobody needs any more: outdated, without a reply, about nothing that is still there. What is there
+/// in the `unsure` files is not known.
+pub fn stale(remarks: &[Remark], current: &BTreeSet<Fingerprint>, unsure: &BTreeSet<String>) -> Vec<u64> {
     let is_answered = |id| remarks.iter().any(|remark| remark.reply_to == Some(id));
     let is_over = |remark: &&Remark| {
         let prints: Vec<_> = marked(&remark.body, "fp").collect();
@@ -55,6 +64,7 @@ pub fn stale(remarks: &[Remark], current: &BTreeSet<Fingerprint>) -> Vec<u64> {
             && remark.is_outdated
             && remark.reply_to.is_none()
             && is_gone
+            && !unsure.contains(&remark.path)
             && !is_answered(remark.id)
     };
     remarks.iter().filter(is_over).map(|remark| remark.id).collect()
@@ -81,6 +91,8 @@ mod tests {
         assert!(!is_review(&mark(None, &[&a]), &a));
         // As GitHub gives it back.
         assert_eq!(known([body.trim_end().replace('\n', "\r\n").as_str()]).len(), 2);
+        // As a person left it.
+        assert_eq!(known([format!("{body}\nEdit: not in this release, please.\n").as_str()]).len(), 2);
     }
 
     #[test]
@@ -97,6 +109,7 @@ mod tests {
         let remark = |id, text: &str| Remark {
             id,
             is_ours: true,
+            path: "a.py".to_owned(),
             body: body(text),
             is_outdated: true,
             reply_to: None,
@@ -110,7 +123,9 @@ mod tests {
             Remark { is_ours: false, reply_to: Some(5), body: "thanks".to_owned(), ..remark(6, "") },
             Remark { body: "ours, by hand".to_owned(), ..remark(7, "") },
             remark(8, "gone, too"),
+            Remark { path: "b.py".to_owned(), ..remark(9, "gone, or without a repair this time") },
         ];
-        assert_eq!(stale(&remarks, &BTreeSet::from([print("still there")])), [1, 8]);
+        let (current, unsure) = (BTreeSet::from([print("still there")]), BTreeSet::from(["b.py".to_owned()]));
+        assert_eq!(stale(&remarks, &current, &unsure), [1, 8]);
     }
 }

@@ -5,7 +5,8 @@ usage: fake.py REPOSITORY.git [EXAMPLES.json]
 
 Prints its port, then serves until its stdin closes. It enforces what GitHub does but no schema says: lines of a review
 lie in one hunk of the diff, ranges have a start before their end, texts have an end, no review beside a draft of the
-same account, no unknown field; numbers of comments do not fit 32 bits. EXAMPLES.json holds answers as GitHub describes them; ours change only what is known here.
+same account, no unknown field; numbers of comments do not fit 32 bits. EXAMPLES.json holds answers as GitHub describes
+them; ours change only what is known here.
 
 Tests steer it below /fake/: `plan` (faults to answer with), `comment`, `state`, `apply` (take all suggestions).
 """
@@ -202,7 +203,7 @@ def add_review(number, user, request):
     for comment in request.get("comments", []):
         check_comment(comment, files)
     mine = [r for r in state["reviews"] if r["user"]["id"] == user["id"] and r["number"] == number]
-    if event is None and any(r["state"] == "PENDING" for r in mine):
+    if any(r["state"] == "PENDING" for r in mine):
         raise invalid("User can only have one pending review per pull request")
     review = {
         "id": 80 + len(state["reviews"]),
@@ -460,6 +461,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 raise Refused(404, "Not Found")
             content = base64.encodebytes(data).decode()
             return 200, like("blob", sha=match[1], size=len(data), content=content, encoding="base64")
+        if (match := re.fullmatch(r"/git/trees/([0-9a-f]{40})", path)) and query.get("recursive"):
+            listed = [line.split("\t", 1) for line in git("ls-tree", "-r", "-t", "-z", match[1]).decode().split("\0")[:-1]]
+            entries = [dict(zip(("mode", "type", "sha"), entry.split()), path=path) for entry, path in listed]
+            return 200, {"sha": match[1], "tree": entries, "truncated": settings.get("has_cut_trees", False)}
         if match := re.fullmatch(r"/actions/runs/(\d+)/artifacts", path):
             shown = [like("artifact", id=n, **a["shown"]) for n, a in enumerate(settings["artifacts"])]
             return 200, {"total_count": len(shown), "artifacts": shown}
@@ -513,13 +518,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
         raise Refused(404, "Not Found")
 
     def graphql(self, request):
+        _, user = self.account()
         variables = request["variables"]
+        if "viewer" in request["query"]:
+            return {"data": {"viewer": {"databaseId": user["id"], "login": user["login"]}}}
         if "resolveReviewThread" in request["query"]:
             if settings.get("no_resolving"):
                 message = "Resource not accessible by integration"
                 return {"data": {"resolveReviewThread": None}, "errors": [{"type": "FORBIDDEN", "message": message}]}
             state["resolved"].append(int(variables["id"].removeprefix("T")))
             return {"data": {"resolveReviewThread": {"thread": {"isResolved": True}}}}
+        if re.search(r"\bdatabaseId\b", request["query"]):
+            return {"data": None, "errors": [{"message": "Int cannot represent non 32-bit signed integer value"}]}
         firsts = [c for c in state["comments"] if c["number"] == variables["number"] and "in_reply_to" not in c]
         start = int(variables["after"] or 0)
         nodes = [
@@ -527,8 +537,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 "id": f"T{c['id']}",
                 "isResolved": c["id"] in state["resolved"],
                 "comments": {"nodes": [{"fullDatabaseId": str(c["id"])}]},
-        if re.search(r"\bdatabaseId\b", request["query"]):
-            return {"data": None, "errors": [{"message": "Int cannot represent non 32-bit signed integer value"}]}
             }
             for c in firsts[start : start + 100]
         ]

@@ -19,6 +19,7 @@ PATHS = {
     "/app/installations/{installation_id}/access_tokens": {"post": "token"},
     "/repos/{owner}/{repo}/installation": {"get": "installation"},
     "/repos/{owner}/{repo}/git/blobs/{file_sha}": {"get": "blob"},
+    "/repos/{owner}/{repo}/git/trees/{tree_sha}": {"get": "tree"},
     "/repos/{owner}/{repo}/pulls": {"get": "pull-simple"},
     PULL: {"get": "pull"},
     f"{PULL}/files": {"get": "file"},

@@ -103,7 +103,7 @@ fn check_refused(github: &FakeGitHub, artifacts: &Value, event: &Value, reason: 
     let said = post(github, artifacts, event);
     assert_eq!(said.code, Some(2), "{said:?}");
     assert!(said.stderr.contains(reason), "{reason}: {said:?}");
-    assert_eq!(github.n_requests("POST"), 0, "{said:?}");
+    assert_eq!(github.n_requests("POST /repos"), 0, "{said:?}");
 }
 
 /// The proxy follows the redirect to the archive itself, so only what comes before that goes through it.

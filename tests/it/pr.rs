@@ -59,7 +59,7 @@ fn what_parses_is_no_reason_to_speak() {
     assert_eq!((said.code, said.stdout.as_str()), (Some(0), ""), "{said:?}");
     assert_eq!((github.reviews().len(), github.summary().as_str()), (0, ""));
     assert_eq!(github.outputs(), "found=0\nrepaired=0\nposted=0\n");
-    assert_eq!(github.n_requests("POST"), 0);
+    assert_eq!(github.n_requests("POST /repos"), 0);
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn nothing_is_posted_when_the_head_moves() {
     // And before anything was looked at.
     let said = github.pr(&[]);
     assert_eq!((said.code, said.stdout.as_str()), (Some(2), ""), "{said:?}");
-    assert_eq!(github.n_requests("POST"), 0);
+    assert_eq!(github.n_requests("POST /repos"), 0);
 }
 
 #[test]
@@ -382,6 +382,111 @@ fn an_app_asks_for_no_more_than_it_needs() {
     check_posted(&github, &run(), 1);
 }
 
+/// As `actions/create-github-app-token` makes it: it may not ask for `/user`, and is not of the account of workflows.
+#[test]
+fn a_token_that_somebody_made_for_an_app_knows_its_own_words() {
+    let github = simple();
+    let run = || github.repo.run(github.command(&[]).env("GITHUB_TOKEN", "app-token"));
+    check_posted(&github, &run(), 1);
+    assert_eq!(github.reviews()[0]["user"]["login"], "lastmile-app[bot]");
+    let again = run();
+    assert!(again.stderr.contains("Nothing new on #5"), "{again:?}");
+    check_posted(&github, &again, 1);
+}
+
+/// A run that is cancelled while it looks for what GitHub refuses leaves its draft, and there may be one only.
+#[test]
+fn a_draft_that_was_left_behind_is_taken_back() {
+    let github = many(3);
+    github.steer("settings", &json!({ "refused_paths": ["f0001.py"] }));
+    github.plan(&json!([{ "match": "DELETE /repos/o/r/pulls/5/reviews", "status": 401 }]));
+    let said = github.pr(&[]);
+    assert_eq!(said.code, Some(2), "{said:?}");
+    assert_eq!(github.state()["reviews"][0]["state"], "PENDING");
+    let said = github.pr(&[]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    check_posted(&github, &said, 1);
+    assert_eq!((github.state()["reviews"].as_array().map(Vec::len), github.comments().len()), (Some(1), 2));
+}
+
+/// What a person is about to say is not ours to take back.
+#[test]
+fn the_draft_of_a_person_stays() {
+    let github = simple();
+    let draft = json!({ "commit_id": github.head(), "body": "so far" });
+    let headers = "Authorization: Bearer person\r\n";
+    request_of(github.server.port, "POST", "/repos/o/r/pulls/5/reviews", headers, &draft);
+    let said = github.repo.run(github.command(&[]).env("GITHUB_TOKEN", "person"));
+    assert_eq!(said.code, Some(2), "{said:?}");
+    assert!(said.stderr.contains("one pending review per pull request"), "{said:?}");
+    assert!(said.stdout.contains("::error file=a.py,line="), "{said:?}");
+    assert_eq!(github.state()["reviews"][0]["body"], "so far");
+    check_posted(&github, &said, 0);
+}
+
+#[test]
+fn without_an_engine_nothing_is_called_gone() {
+    let github = simple();
+    github.pr(&[]);
+    // Its lines changed, so GitHub calls the comment outdated; the file is as broken as before.
+    github.push(&[("a.py", &broken_at(3).replace("print(1", "print(12"))]);
+    let said = github.repo.run(github.command(&[]).env("LASTMILE_TEST_ENGINE", "dies"));
+    assert_eq!(said.code, Some(2), "{said:?}");
+    let said = github.repo.run(github.command(&[]).env("LASTMILE_TEST_ENGINE", "knows nothing"));
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert_eq!(github.state()["resolved"], json!([]));
+}
+
+/// A clone of the pull request alone, without what comes before it.
+fn shallow(github: &FakeGitHub) -> std::path::PathBuf {
+    let origin = format!("file://{}", github.repo.base().join("origin.git").display());
+    github.repo.git(["clone", "--quiet", "--depth=1", &origin, "../shallow"]);
+    github.repo.base().join("shallow")
+}
+
+#[cfg(unix)]
+#[test]
+fn links_and_submodules_are_no_texts() {
+    let github = simple();
+    let other = github.head();
+    // To Python this target is a fault, which a round bracket repairs.
+    std::os::unix::fs::symlink("print(1", github.repo.root.join("link.py")).expect("it is ours");
+    std::fs::create_dir(github.repo.root.join("vendored")).expect("it is ours");
+    github.repo.git(["update-index", "--add", "--cacheinfo", &format!("160000,{},vendored", "1".repeat(40))]);
+    // A text that could be a target, and is none.
+    github.push(&[("b.py", "print(2")]);
+    assert_ne!(github.head(), other);
+    let folder = shallow(&github);
+    let run = || github.repo.run(github.command(&[]).current_dir(&folder));
+    let said = run();
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.stderr.contains("checked 2 files: 2 do not parse"), "{said:?}");
+    assert_eq!(github.comments(), [("a.py".to_owned(), 3, 3)]);
+    assert_eq!(github.n_requests("GET /repos/o/r/git/trees"), 1);
+    let body = github.reviews()[0]["body"].to_string();
+    assert!(body.contains("`b.py`") && !body.contains("link.py"), "{body}");
+    // From the clone it is the same.
+    assert!(github.pr(&[]).stderr.contains("Nothing new on #5"), "{said:?}");
+    // Where GitHub does not list all of them, nothing is taken for a text that may be a link.
+    github.steer("settings", &json!({ "has_cut_trees": true }));
+    let said = run();
+    assert!(said.stderr.contains("checked 1 file: 1 does not parse"), "{said:?}");
+}
+
+#[test]
+fn settings_of_the_top_count_in_a_folder_of_a_shallow_clone() {
+    let github = FakeGitHub::new(
+        &[("lastmile.toml", "[files]\nexclude = [\"sub/gen/\"]\n")],
+        &[("sub/gen/a.py", "print(1\n"), ("sub/b.py", "print(1\n")],
+    );
+    let folder = shallow(&github);
+    github.repo.git(["-C", "../shallow", "checkout", "--quiet", "HEAD"]);
+    std::fs::create_dir_all(folder.join("sub")).expect("it is ours");
+    let said = github.repo.run(github.command(&[]).current_dir(folder.join("sub")));
+    assert!(said.stderr.contains("checked 1 file: 1 does not parse"), "{said:?}");
+    assert_eq!(github.comments(), [("sub/b.py".to_owned(), 1, 1)]);
+}
+
 #[test]
 fn a_dry_run_shows_what_would_be_posted() {
     let github = simple();
@@ -415,7 +520,7 @@ fn a_dry_run_shows_what_would_be_posted() {
     let line: Value = serde_json::from_str(said.stdout.lines().last().unwrap_or("")).expect("JSON");
     assert_eq!((&line["kind"], &line["counts"]["suggestions"]), (&json!("review"), &json!(1)));
     assert_eq!(line["request"]["comments"][0]["line"], 3);
-    assert_eq!(github.n_requests("POST"), 0);
+    assert_eq!(github.n_requests("POST /repos"), 0);
     check_posted(&github, &said, 0);
 }
 
@@ -564,6 +669,7 @@ fn the_fake_refuses_what_github_refuses() {
     assert_eq!(status("good", &review(json!({ "commit_id": "0".repeat(40) }))), 422);
     assert_eq!(status("good", &review(json!({ "event": null }))), 200);
     assert_eq!(status("good", &review(json!({ "event": null }))), 422);
+    assert_eq!(status("good", &review(json!({}))), 422);
     assert_eq!(status("read-only", &review(json!({}))), 403);
     assert_eq!(status("nobody", &review(json!({}))), 401);
 }

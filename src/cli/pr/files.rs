@@ -12,7 +12,7 @@ use crate::cli::hook::{LFS, Look, excluded, is_pointer, judge, may_be_ours};
 use crate::cli::progress::Progress;
 use crate::cli::session::Session;
 use crate::io::git::{Content, GitError, Repo};
-use crate::io::github::Github;
+use crate::io::github::{Github, Special};
 use crate::ports::EngineError;
 use crate::report::{FileReport, Outcome};
 use crate::review::{Hunk, hunks};
@@ -74,9 +74,10 @@ pub(super) async fn find(
     let Some(base) = base else {
         bail!("the commit that changes are counted from is not known: name it with `--base`")
     };
-    let root = std::path::absolute(".")?;
+    let repo = Repo::open();
+    let root = repo.as_ref().map_or_else(|_| std::path::absolute("."), |repo| Ok(repo.root().to_owned()))?;
     let mut found = Found::of_none(target.number, head, root);
-    let local = Repo::open().and_then(|repo| Ok((repo.commit(&found.head)?, repo)));
+    let local = repo.and_then(|repo| Ok((repo.commit(&found.head)?, repo)));
     let listed = match local {
         Ok((head, repo)) => {
             found.head = head;
@@ -112,7 +113,6 @@ pub(super) fn moved(number: u64, head: &str, now: &str) -> Option<String> {
 impl Found {
     /// Reads them from this clone.
     fn take_from(&mut self, repo: &Repo, base: Option<&str>, session: &Session) -> Result<()> {
-        repo.root().clone_into(&mut self.root);
         let is_excluded = excluded(repo.root(), session)?;
         let changed = repo.changed(base, &self.head, &|path| may_be_ours(path) && !is_excluded(path))?;
         for file in changed {
@@ -146,14 +146,23 @@ impl Found {
             let is_ours = may_be_ours(&path) && !is_excluded(&path) && is_inside(&path);
             let Some(sha) = file.sha.filter(|_| is_ours && file.status != "removed") else { continue };
             n_unshown += usize::from(file.patch.is_none() && file.status != "renamed");
+            let bytes = match github.text(&self.head, &file.filename, &sha).await {
+                Ok(Ok(bytes)) => bytes,
+                Ok(Err(Special::Link | Special::Submodule)) => continue,
+                Ok(Err(unknown @ Special::Unknown)) => {
+                    self.looks.push(Look::LeftAlone(path, unknown.to_string()));
+                    continue;
+                }
+                Err(error) => {
+                    self.looks.push(Look::Failed(path, error.to_string()));
+                    continue;
+                }
+            };
             let shown = file.patch.as_deref().and_then(hunks).unwrap_or_default();
             self.hunks.insert(file.filename, shown);
-            match github.blob(&sha).await {
-                Ok(bytes) => match session.config.files.limit(&path).check(bytes.len() as u64) {
-                    Ok(()) => self.look(path, bytes, session),
-                    Err(skip) => self.looks.push(Look::LeftAlone(path, skip.to_string())),
-                },
-                Err(error) => self.looks.push(Look::Failed(path, error.to_string())),
+            match session.config.files.limit(&path).check(bytes.len() as u64) {
+                Ok(()) => self.look(path, bytes, session),
+                Err(skip) => self.looks.push(Look::LeftAlone(path, skip.to_string())),
             }
         }
         if n_unshown > 0 {

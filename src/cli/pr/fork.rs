@@ -50,7 +50,8 @@ pub(super) async fn gather(args: &PrArgs, session: &Session) -> Result<Gathered>
         else {
             return Err(refused(&Hostile::NotChanged));
         };
-        let bytes = github.blob(sha).await?;
+        let text = github.text(&run.head_sha, &file.path, sha).await?;
+        let bytes = text.map_err(|_| refused(&Hostile::NotText))?;
         if session.config.files.limit(file.path.as_ref()).check(bytes.len() as u64).is_err() {
             return Err(refused(&Hostile::NotText));
         }

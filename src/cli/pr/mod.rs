@@ -164,19 +164,19 @@ async fn tell(
     let view = View { reports: &reports, hunks: &found.hunks, known: &known, head: &found.head };
     let max_suggestions = session.config.pr.max_suggestions;
     let first = view.draft(max_suggestions, &BTreeSet::new());
-    let stale = stale(&said.remarks, &first.current);
+    let stale = stale(&said.remarks, &first.current, &first.unsure);
     if is_shown {
         show_draft(&first, &found, &stale, format)?;
     }
     drop(silence);
     let done = match (&github, found.number) {
-        _ if is_dry => post::Done::dry(),
+        _ if is_dry => post::Done::dry(unread.as_ref()),
         (Some(github), Some(number)) => match unread {
             Some(error) if reports.is_empty() => post::Done::unread(&error),
             Some(error) => post::Done::failed(&error),
             None => post::post(github, number, &view, max_suggestions, &stale).await,
         },
-        _ => post::Done::dry(),
+        _ => post::Done::dry(None),
     };
     if done.is_failed && format != Format::Github {
         actions::annotate(&reports)?;

@@ -20,8 +20,10 @@ pub(super) struct Done {
 }
 
 impl Done {
-    pub(super) fn dry() -> Self {
-        Self::calm("Nothing was posted, as asked for.".to_owned())
+    pub(super) fn dry(unread: Option<&GithubError>) -> Self {
+        let notes = unread.map(|error| format!("all is shown as if it were new: {error}"));
+        let notes = notes.into_iter().collect();
+        Self { notes, ..Self::calm("Nothing was posted, as asked for.".to_owned()) }
     }
 
     fn calm(sentence: String) -> Self {
@@ -86,8 +88,12 @@ async fn say(
         match github.post(number, view.head, review).await {
             Ok(()) => return Ok(posted(number, draft.counts, &refused)),
             Err(invalid @ GithubError::Invalid { .. }) => {
-                let more = find_refused(github, number, view.head, review).await?;
                 tries += 1;
+                // A run that was cancelled leaves its draft, and GitHub takes nothing beside one.
+                if tries < TRIES && github.take_back_drafts(number).await? > 0 {
+                    continue;
+                }
+                let more = find_refused(github, number, view.head, review).await?;
                 if more.is_empty() || tries == TRIES {
                     return Err(invalid);
                 }

@@ -3,7 +3,8 @@
 //! Every request goes through one place, which waits where GitHub asks for it. What writes is never sent again before
 //! a look at whether it was done. Pages are counted, never followed by links, so that the token goes to one host only.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
 use base64::Engine as _;
@@ -14,7 +15,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::review::{Answer, Fingerprint, Next, Remark, Review, is_review, unsure};
+use crate::review::{Answer, Next, Remark, Review, is_any_review, is_review, unsure};
 
 mod app;
 
@@ -83,6 +84,27 @@ pub struct Github {
     last_write: Cell<Option<Instant>>,
     /// The login of an App, which cannot ask for it with its token.
     own_login: Option<String>,
+    /// Of the commit that is looked at.
+    tree: OnceCell<Tree>,
+}
+
+/// What a commit holds besides files.
+#[derive(Debug)]
+struct Tree {
+    specials: BTreeMap<String, Special>,
+    /// Whether GitHub listed all of it.
+    is_whole: bool,
+}
+
+/// Why a path has no text of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Special {
+    #[error("it is a symbolic link")]
+    Link,
+    #[error("it is a submodule")]
+    Submodule,
+    #[error("it may be a symbolic link, and GitHub does not list all files of the commit")]
+    Unknown,
 }
 
 /// A pull request.
@@ -119,7 +141,7 @@ pub struct Named {
 pub struct PullFile {
     pub filename: String,
     pub status: String,
-    /// The name of its text; absent for submodules.
+    /// The name of its text; of a submodule that of a commit elsewhere.
     pub sha: Option<String>,
     /// Absent for binary and for very long ones.
     pub patch: Option<String>,
@@ -153,6 +175,7 @@ struct PostedReview {
 struct PostedComment {
     id: u64,
     user: Option<User>,
+    path: String,
     body: String,
     line: Option<u64>,
     in_reply_to_id: Option<u64>,
@@ -168,6 +191,8 @@ pub struct Said {
 
 enum Method<'v> {
     Get,
+    /// A question to GraphQL: sent as what writes is, but it changes nothing.
+    Query(&'v Value),
     Post(&'v Value),
     Delete,
 }
@@ -186,6 +211,8 @@ const PAGE: usize = 100;
 const MAX_FILES: usize = 3_000;
 /// Beyond this, nobody reads what was said.
 const MAX_PAGES: usize = 100;
+/// No system has links to longer names.
+const MAX_TARGET: usize = 4_096;
 
 impl Github {
     /// Must be called inside of a tokio runtime.
@@ -200,6 +227,7 @@ impl Github {
                 patience: Cell::new(access.max_wait),
                 last_write: Cell::new(None),
                 own_login,
+                tree: OnceCell::new(),
             })
         };
         let (id, key) = match &access.credentials {
@@ -260,8 +288,23 @@ impl Github {
         self.pages("list the changed files", &path, MAX_FILES / PAGE).await
     }
 
-    /// The bytes of a text by its name in git's store.
-    pub async fn blob(&self, sha: &str) -> Result<Vec<u8>, GithubError> {
+    /// The bytes of a changed file of `commit`, unless it has no text of its own; `sha` is its name in git's store.
+    pub async fn text(
+        &self,
+        commit: &str,
+        path: &str,
+        sha: &str,
+    ) -> Result<Result<Vec<u8>, Special>, GithubError> {
+        let found = self.blob(sha).await;
+        let special = match &found {
+            Ok(bytes) => self.special(commit, path, Some(bytes)).await?,
+            Err(GithubError::Missing { .. }) => self.special(commit, path, None).await?,
+            Err(_) => None,
+        };
+        special.map_or_else(|| found.map(Ok), |special| Ok(Err(special)))
+    }
+
+    async fn blob(&self, sha: &str) -> Result<Vec<u8>, GithubError> {
         #[derive(Deserialize)]
         struct Blob {
             content: String,
@@ -271,6 +314,49 @@ impl Github {
         let Blob { content } = self.get(doing, &path).await?;
         let bytes = STANDARD.decode(content.replace(['\n', '\r'], ""));
         bytes.map_err(|error| GithubError::Lost { doing: doing.to_owned(), reason: error.to_string() })
+    }
+
+    /// What a path of `commit` is, when it is no file although its text could be one. Lists of changed files do not tell.
+    async fn special(
+        &self,
+        commit: &str,
+        path: &str,
+        text: Option<&[u8]>,
+    ) -> Result<Option<Special>, GithubError> {
+        // A link holds its target; of a submodule there is nothing.
+        if text.is_some_and(|text| text.is_empty() || text.len() > MAX_TARGET || text.contains(&b'\n')) {
+            return Ok(None);
+        }
+        let tree = match self.tree.get() {
+            Some(tree) => tree,
+            None => self.tree.get_or_init({
+                let tree = self.tree(commit).await?;
+                || tree
+            }),
+        };
+        let unknown = (!tree.is_whole && text.is_some()).then_some(Special::Unknown);
+        Ok(tree.specials.get(path).copied().or(unknown))
+    }
+
+    async fn tree(&self, commit: &str) -> Result<Tree, GithubError> {
+        #[derive(Deserialize)]
+        struct Entry {
+            path: String,
+            mode: String,
+        }
+        #[derive(Deserialize)]
+        struct Listing {
+            tree: Vec<Entry>,
+            truncated: bool,
+        }
+        let path = format!("/repos/{}/git/trees/{}?recursive=1", self.repository, escaped(commit));
+        let listing: Listing = self.get("list the files of the commit", &path).await?;
+        let specials = listing.tree.into_iter().filter_map(|entry| match entry.mode.as_str() {
+            "120000" => Some((entry.path, Special::Link)),
+            "160000" => Some((entry.path, Special::Submodule)),
+            _ => None,
+        });
+        Ok(Tree { specials: specials.collect(), is_whole: !listing.truncated })
     }
 
     /// The artifacts of a run that have this name.
@@ -318,6 +404,7 @@ impl Github {
         let remarks = comments.into_iter().map(|comment| Remark {
             id: comment.id,
             is_ours: us.is(comment.user.as_ref()),
+            path: comment.path,
             body: comment.body,
             is_outdated: comment.line.is_none(),
             reply_to: comment.in_reply_to_id,
@@ -331,16 +418,27 @@ impl Github {
         self.pages("read the reviews", &format!("{}/reviews?", self.pull_path(number)), MAX_PAGES).await
     }
 
-    /// The account that posts. Tokens of workflows may not ask for it, but all are of one account.
+    /// The account that posts. Tokens of workflows and of Apps may not ask the one way, but the other.
     async fn us(&self) -> Result<Us, GithubError> {
         if let Some(login) = &self.own_login {
             return Ok(Us { id: None, login: login.clone() });
         }
-        match self.get::<User>("read the own account", "/user").await {
-            Ok(user) => Ok(Us { id: Some(user.id), login: user.login }),
-            Err(GithubError::Forbidden { .. } | GithubError::Missing { .. }) => {
-                Ok(Us { id: None, login: "github-actions[bot]".to_owned() })
+        let doing = "read the own account";
+        match self.get::<User>(doing, "/user").await {
+            Ok(user) => return Ok(Us { id: Some(user.id), login: user.login }),
+            Err(GithubError::Forbidden { .. } | GithubError::Missing { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        let nobody = json!({});
+        match self.query(doing, &Method::Query(&graphql(include_str!("viewer.graphql"), &nobody))).await {
+            Ok(data) => {
+                let (id, login) = (&data["viewer"]["databaseId"], &data["viewer"]["login"]);
+                Ok(Us { id: id.as_u64(), login: login.as_str().unwrap_or(WORKFLOWS).to_owned() })
             }
+            // Old servers.
+            Err(
+                GithubError::Forbidden { .. } | GithubError::Missing { .. } | GithubError::Refused { .. },
+            ) => Ok(Us { id: None, login: WORKFLOWS.to_owned() }),
             Err(error) => Err(error),
         }
     }
@@ -378,27 +476,29 @@ impl Github {
         let request = review.request(head, None);
         match self.ask("try a draft of the review", &Method::Post(&request), &path).await {
             Ok(_) => {
-                self.take_back_drafts(number, &review.id).await?;
+                self.take_back_drafts(number).await?;
                 Ok(true)
             }
             Err(GithubError::Invalid { .. }) => Ok(false),
             Err(error) => {
                 // It may be there all the same. What went wrong before is the better message.
-                let _ = self.take_back_drafts(number, &review.id).await;
+                let _ = self.take_back_drafts(number).await;
                 Err(error)
             }
         }
     }
 
-    async fn take_back_drafts(&self, number: u64, id: &Fingerprint) -> Result<(), GithubError> {
+    /// Takes back drafts of this run, or of one that was cancelled; how many there were. Only ours are seen at all.
+    pub async fn take_back_drafts(&self, number: u64) -> Result<usize, GithubError> {
+        let mut n_taken = 0;
         for review in self.reviews(number).await? {
-            let is_ours = review.body.as_deref().is_some_and(|body| is_review(body, id));
-            if review.state == PENDING && is_ours {
+            if review.state == PENDING && review.body.as_deref().is_some_and(is_any_review) {
                 let path = format!("{}/reviews/{}", self.pull_path(number), review.id);
                 self.ask("take the draft back", &Method::Delete, &path).await?;
+                n_taken += 1;
             }
         }
-        Ok(())
+        Ok(n_taken)
     }
 
     /// Marks the threads that start with these comments as resolved; how many there were.
@@ -408,7 +508,8 @@ impl Github {
         let mut threads = Vec::new();
         loop {
             let variables = json!({ "owner": owner, "name": name, "number": number, "after": after });
-            let data = self.query("read the threads", include_str!("threads.graphql"), &variables).await?;
+            let question = graphql(include_str!("threads.graphql"), &variables);
+            let data = self.query("read the threads", &Method::Query(&question)).await?;
             let page = &data["repository"]["pullRequest"]["reviewThreads"];
             for thread in page["nodes"].as_array().into_iter().flatten() {
                 // Too large for a number of GraphQL, so it comes as a text.
@@ -426,15 +527,14 @@ impl Github {
             }
         }
         for id in &threads {
-            let variables = json!({ "id": id });
-            self.query("resolve a thread", include_str!("resolve.graphql"), &variables).await?;
+            let change = graphql(include_str!("resolve.graphql"), &json!({ "id": id }));
+            self.query("resolve a thread", &Method::Post(&change)).await?;
         }
         Ok(threads.len())
     }
 
-    async fn query(&self, doing: &str, query: &str, variables: &Value) -> Result<Value, GithubError> {
-        let request = json!({ "query": query, "variables": variables });
-        let reply = self.ask_at(&self.graphql, doing, &Method::Post(&request), "/graphql").await?;
+    async fn query(&self, doing: &str, method: &Method<'_>) -> Result<Value, GithubError> {
+        let reply = self.ask_at(&self.graphql, doing, method, "/graphql").await?;
         let mut answer: Value = read(doing, &reply.body)?;
         match answer["errors"].get(0) {
             None => Ok(answer["data"].take()),
@@ -481,7 +581,7 @@ impl Github {
         method: &Method<'_>,
         path: &str,
     ) -> Result<Reply, GithubError> {
-        let is_write = !matches!(method, Method::Get);
+        let is_write = matches!(method, Method::Post(_) | Method::Delete);
         let doing = doing.to_owned();
         for attempt in 0.. {
             if is_write {
@@ -538,6 +638,9 @@ impl Github {
 /// The state of a review that only its author sees.
 const PENDING: &str = "PENDING";
 
+/// The account of tokens that GitHub makes for workflows.
+const WORKFLOWS: &str = "github-actions[bot]";
+
 /// The account that posts.
 struct Us {
     id: Option<u64>,
@@ -552,6 +655,10 @@ impl Us {
             None => user.login == self.login,
         })
     }
+}
+
+fn graphql(query: &str, variables: &Value) -> Value {
+    json!({ "query": query, "variables": variables })
 }
 
 fn client(address: &str, token: Option<&str>) -> Result<Octocrab, GithubError> {
@@ -573,7 +680,7 @@ fn client(address: &str, token: Option<&str>) -> Result<Octocrab, GithubError> {
 async fn send(client: &Octocrab, method: &Method<'_>, path: &str) -> Result<Reply, String> {
     let response = match method {
         Method::Get => client._get(path).await,
-        Method::Post(body) => client._post(path, Some(*body)).await,
+        Method::Query(body) | Method::Post(body) => client._post(path, Some(*body)).await,
         Method::Delete => client._delete(path, None::<&()>).await,
     };
     let response = response.map_err(|error| chain(&error))?;
