@@ -232,7 +232,7 @@ pub(super) fn judge(path: PathBuf, bytes: Vec<u8>) -> Vec<Look> {
 }
 
 /// A text that only looks broken because git stores it in another form is left alone.
-fn without_disguise(repo: &Repo, look: Look) -> Look {
+pub(super) fn without_disguise(repo: &Repo, look: Look) -> Look {
     match look {
         Look::Faulty(faulty) => match repo.disguise(&faulty.file.path) {
             Some(why) => Look::LeftAlone(faulty.file.path, why.to_string()),

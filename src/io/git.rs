@@ -307,7 +307,11 @@ impl Repo {
         let changed = || {
             let common = from.map(|from| self.inner.merge_base(from.id(), to.id())).transpose()?;
             let common = common.map(|common| self.inner.find_commit(common)?.tree()).transpose()?;
-            let mut diff = self.inner.diff_tree_to_tree(common.as_ref(), Some(&to.tree()?), None)?;
+            // As git has it by itself.
+            let mut options = DiffOptions::new();
+            options.indent_heuristic(true);
+            let (from, to) = (common.as_ref(), to.tree()?);
+            let mut diff = self.inner.diff_tree_to_tree(from, Some(&to), Some(&mut options))?;
             diff.find_similar(Some(DiffFindOptions::new().renames(true)))?;
             let mut changed = Vec::new();
             for (idx, delta) in diff.deltas().enumerate() {

@@ -31,6 +31,8 @@ pub enum Next {
     Forbidden,
     /// There is no such thing, or the token may not see it.
     Missing,
+    /// It is elsewhere, where the token does not go.
+    Moved,
     /// Something in the request is wrong.
     Invalid,
     Stop,
@@ -45,16 +47,18 @@ impl Answer {
         let wait = |seconds: u64| Next::Wait(Duration::from_secs(seconds));
         let message = self.message.to_ascii_lowercase();
         let is_secondary = message.contains("secondary rate limit") || message.contains("abuse detection");
+        let is_limit = is_secondary || message.contains("rate limit");
         match self.status {
-            200..300 => Next::Done,
+            200..=299 => Next::Done,
             403 | 429 if self.retry_after.is_some() => wait(self.retry_after.unwrap_or_default().max(1)),
             // `remaining` speaks of the primary limit, which a secondary one does not touch.
             403 | 429 if self.remaining == Some(0) && !is_secondary => {
                 wait(self.reset.map_or(SECONDARY_WAIT, |reset| reset.saturating_sub(now) + 1))
             }
-            403 if !is_secondary => Next::Forbidden,
+            403 if !is_limit => Next::Forbidden,
             403 | 429 => wait(SECONDARY_WAIT << attempt.min(4)),
             401 => Next::Unauthorized,
+            301 | 307 | 308 => Next::Moved,
             404 | 410 => Next::Missing,
             422 => Next::Invalid,
             408 | 500..600 => unsure(attempt),
@@ -103,6 +107,8 @@ mod tests {
         check(&secondary(), 9, &wait(960));
         check(&Answer { remaining: Some(0), reset: Some(NOW + 3_000), ..secondary() }, 0, &wait(60));
         check(&answer(429, ""), 0, &wait(60));
+        // GitHub Enterprise says so of the primary limit, too.
+        check(&answer(403, "API rate limit exceeded for user ID 1."), 0, &wait(60));
     }
 
     #[test]
@@ -112,6 +118,7 @@ mod tests {
         check(&Answer { remaining: Some(9), ..answer(403, "") }, 0, &Next::Forbidden);
         check(&answer(401, "Bad credentials"), 0, &Next::Unauthorized);
         check(&answer(404, ""), 0, &Next::Missing);
+        check(&answer(301, "Moved Permanently"), 0, &Next::Moved);
         check(&answer(422, ""), 0, &Next::Invalid);
         check(&answer(302, ""), 0, &Next::Stop);
         check(&answer(502, ""), 2, &Next::Unsure(Duration::from_secs(4)));

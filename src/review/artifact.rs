@@ -96,6 +96,8 @@ pub enum Hostile {
     NotChanged,
     #[error("it repairs a file that no language pack reads as one text in UTF-8")]
     NotText,
+    #[error("it repairs a link or a submodule")]
+    NoFile,
     #[error("its edits are not in order, or change nothing")]
     Edits,
     #[error("it holds characters that are not seen")]

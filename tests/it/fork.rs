@@ -172,6 +172,76 @@ fn hostile_artifacts_are_refused() {
     );
 }
 
+/// Its target reads as Python; the text of another file would be replaced by the target's name.
+#[cfg(unix)]
+#[test]
+fn a_link_is_no_file_to_repair() {
+    let github = FakeGitHub::new(&[("a.py", CALM)], &[("b.py", CALM)]);
+    std::os::unix::fs::symlink("print(1", github.repo.root.join("link.py")).expect("it is ours");
+    github.push(&[("a.py", "a = 1\nprint(1\nb = 2\n")]);
+    let (github, mut report) = computed(github);
+    assert_eq!(report["files"].as_array().map(Vec::len), Some(1));
+    report["files"][0] =
+        json!({ "path": "link.py", "edits": [{ "line": 1, "old": "print(1", "new": "print(1)" }] });
+    let artifacts = json!([artifact(&zipped("report.json", &report.to_string()))]);
+    check_refused(&github, &artifacts, &event(&github), "it repairs a link or a submodule");
+}
+
+/// As on GitHub: the fork is a repository of its own, whose branch is fetched; the base has gone on; and the run has
+/// the merge of both checked out, which is the head of neither.
+#[test]
+fn a_fork_is_a_repository_of_its_own() {
+    let github = FakeGitHub::new(&[("a.py", &CALM.repeat(5))], &[]);
+    let git = |folder: &str, arguments: &[&str]| {
+        let mut command = github.repo.command("git");
+        let said = github.repo.run(command.args(arguments).current_dir(github.repo.root.join(folder)));
+        assert_eq!(said.code, Some(0), "git {arguments:?}: {said:?}");
+        said.stdout.trim().to_owned()
+    };
+    git(".", &["clone", "--quiet", "--bare", "../origin.git", "../fork.git"]);
+    git(".", &["clone", "--quiet", "../fork.git", "../contributor"]);
+    github.repo.write("../contributor/a.py", format!("a = 1\nprint(1\n{}", CALM.repeat(5)));
+    git("../contributor", &["commit", "--quiet", "--all", "--message", "theirs"]);
+    git("../contributor", &["push", "--quiet", "origin", "HEAD:refs/heads/topic"]);
+    let head = git("../contributor", &["rev-parse", "HEAD"]);
+    git("../origin.git", &["fetch", "--quiet", "../fork.git", "+refs/heads/topic:refs/pull/5/head"]);
+
+    git(".", &["clone", "--quiet", "../origin.git", "../maintainer"]);
+    github.repo.write("../maintainer/a.py", format!("{}z = 26\nprint(26\n", CALM.repeat(5)));
+    git("../maintainer", &["commit", "--quiet", "--all", "--message", "ours"]);
+    git("../maintainer", &["push", "--quiet", "origin", "HEAD:refs/heads/main"]);
+
+    git(".", &["clone", "--quiet", "../origin.git", "../runner"]);
+    git("../runner", &["fetch", "--quiet", "origin", "+refs/pull/5/head:refs/remotes/pull/5/head"]);
+    git("../runner", &["checkout", "--quiet", "--detach", "origin/main"]);
+    git("../runner", &["merge", "--quiet", "--no-ff", "--no-edit", "refs/remotes/pull/5/head"]);
+    let merge = git("../runner", &["rev-parse", "HEAD"]);
+
+    let mut opened = github.event();
+    opened["pull_request"]["head"] =
+        json!({ "sha": head, "ref": "topic", "repo": { "id": 2, "full_name": "fork/r" } });
+    let mut command = github.command(&["--compute", "../report.json", "--exit-zero"]);
+    std::fs::write(github.repo.base().join("event.json"), opened.to_string()).expect("it is ours");
+    command.current_dir(github.repo.base().join("runner"));
+    command.env("GITHUB_SHA", &merge).env("GITHUB_REF", "refs/pull/5/merge");
+    let said = github.repo.run(command.env_remove("GITHUB_TOKEN"));
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let report: Value = serde_json::from_str(&github.repo.read("../report.json")).expect("JSON");
+    assert_eq!((&report["head"], report["files"].as_array().map(Vec::len)), (&json!(head), Some(1)));
+
+    let numbers = json!({ NUMBER.to_string(): { "branch": "topic", "from": "fork/r" } });
+    github.steer("settings", &json!({ "numbers": numbers }));
+    let mut event = event(&github);
+    event["workflow_run"]["head_sha"] = json!(head);
+    let artifacts = json!([artifact(&zipped("report.json", &report.to_string()))]);
+    let said = post(&github, &artifacts, &event);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    // What the base brought is not of this pull request.
+    assert_eq!(github.comments(), [("a.py".to_owned(), 2, 2)], "{said:?}");
+    let taken = github.steer("apply", &json!(NUMBER));
+    assert_eq!(taken["a.py"], format!("a = 1\nprint(1)\n{}", CALM.repeat(5)));
+}
+
 #[test]
 fn runs_that_are_not_ours_are_refused() {
     let (github, report) = simple();

@@ -36,7 +36,7 @@ pub(crate) struct FakeGitHub {
 }
 
 /// Where `make tools` puts what npm brings.
-fn tools() -> PathBuf {
+pub(crate) fn tools() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/github/node_modules")
 }
 

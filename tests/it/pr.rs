@@ -473,6 +473,64 @@ fn links_and_submodules_are_no_texts() {
     assert!(said.stderr.contains("checked 1 file: 1 does not parse"), "{said:?}");
 }
 
+/// Where a change can be read in several ways, git's own is what GitHub shows.
+#[test]
+fn hunks_are_those_of_git() {
+    let head = "v = 1\n".repeat(5) + "print(1\n\n\n";
+    let part = |n: usize| format!("@one\n@two\n@three\ndef part{n}():\n    return {n}\n\n\n");
+    let before = format!("{head}{}", part(1));
+    let github = FakeGitHub::new(&[("a.py", &before)], &[("a.py", &format!("{head}{}{}", part(0), part(1)))]);
+    let said = github.pr(&[]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert_eq!(github.comments(), [("a.py".to_owned(), 6, 6)], "{said:?}");
+}
+
+#[test]
+fn what_git_stores_in_another_form_is_left_alone() {
+    let attributes = "*.py filter=hidden\n";
+    let github = FakeGitHub::new(&[(".gitattributes", attributes)], &[("a.py", "print(1\n")]);
+    let said = github.pr(&[]);
+    assert_eq!((said.code, github.reviews().len()), (Some(0), 0), "{said:?}");
+    assert!(
+        github.summary().contains("the filter `hidden` stores it in another form"),
+        "{}",
+        github.summary()
+    );
+}
+
+#[test]
+fn a_review_of_which_nothing_is_known_is_not_called_lost() {
+    let github = simple();
+    github.plan(&json!([
+        { "match": REVIEW, "status": 502, "after": true },
+        { "match": "GET /repos/o/r/pulls/5/reviews", "skip": 1, "status": 500, "times": 99 },
+    ]));
+    let said = github.pr(&[]);
+    assert_eq!(said.code, Some(2), "{said:?}");
+    assert!(said.stderr.contains("It is not known whether the review was posted"), "{said:?}");
+    assert!(said.stdout.contains("::error file=a.py,line="), "{said:?}");
+    github.plan(&json!([]));
+    check_posted(&github, &github.pr(&[]), 1);
+}
+
+#[test]
+fn a_commit_can_be_named_as_git_does() {
+    let github = simple();
+    let said = github.pr(&["5", "--repo", "o/r", "--head", "HEAD"]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    check_posted(&github, &said, 1);
+}
+
+#[test]
+fn a_repository_with_a_new_name_is_named() {
+    let github = simple();
+    github.plan(&json!([{ "match": "GET /repos/o/r/pulls/5$", "status": 301, "message": "Moved Permanently",
+        "headers": { "location": "https://api.github.com/repositories/1/pulls/5" } }]));
+    let said = github.pr(&[]);
+    assert_eq!(said.code, Some(2), "{said:?}");
+    assert!(said.stderr.contains("`o/r` has another name or place now"), "{said:?}");
+}
+
 #[test]
 fn settings_of_the_top_count_in_a_folder_of_a_shallow_clone() {
     let github = FakeGitHub::new(

@@ -1,10 +1,12 @@
 //! `lastmile pr` and the fake GitHub, each held against GitHub's own description of its API, and real events.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::github::{FakeGitHub, NUMBER, request_of, tool};
+use crate::github::{FakeGitHub, NUMBER, request_of, tool, tools};
 
 /// A module of a small project, its test, and how the module is broken.
 fn module(idx: usize, is_broken: bool) -> [(String, String); 2] {
@@ -141,6 +143,38 @@ fn all_that_is_asked_and_answered_fits_the_description() {
     assert_eq!(review(&json!({ "event": "NOPE", "body": "b" })), 422);
     github.steer("settings", &json!({ "is_wrong": true }));
     assert_eq!(review(&comment(json!(1))), 500);
+}
+
+/// What GraphQL is asked fits GitHub's schema of it, where a field that is to go counts as none.
+#[test]
+fn queries_fit_the_schema_of_graphql() {
+    let Some(_) = tool("@octokit/graphql-schema/schema.json") else { return };
+    let check = "import { readFileSync } from 'node:fs';\n\
+        import { buildClientSchema, parse, validate, specifiedRules, NoDeprecatedCustomRule } from 'graphql';\n\
+        const schema = buildClientSchema(JSON.parse(readFileSync('@octokit/graphql-schema/schema.json', 'utf8')));\n\
+        const errors = validate(schema, parse(readFileSync(0, 'utf8')), [...specifiedRules, NoDeprecatedCustomRule]);\n\
+        console.log(errors.join('\\n'));";
+    let said = |query: &str| {
+        let mut command = std::process::Command::new("node");
+        command.args(["--input-type=module", "--eval", check]).current_dir(tools());
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("node starts");
+        let mut stdin = child.stdin.take().expect("it is piped");
+        stdin.write_all(query.as_bytes()).expect("it reads");
+        drop(stdin);
+        let output = child.wait_with_output().expect("it ends");
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    };
+    let queries = [
+        include_str!("../../src/io/github/resolve.graphql"),
+        include_str!("../../src/io/github/threads.graphql"),
+        include_str!("../../src/io/github/viewer.graphql"),
+    ];
+    for query in queries {
+        assert_eq!(said(query), "", "{query}");
+    }
+    let old = queries[1].replace("fullDatabaseId", "databaseId");
+    assert!(said(&old).contains("`fullDatabaseId`"), "{}", said(&old));
 }
 
 /// Events as GitHub sends them are read: what fails is that this clone has none of their commits.

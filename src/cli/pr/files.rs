@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use super::target::Target;
 use crate::cli::check::{Finding, failed, shown_path};
 use crate::cli::fix::Fixer;
-use crate::cli::hook::{LFS, Look, excluded, is_pointer, judge, may_be_ours};
+use crate::cli::hook::{LFS, Look, excluded, is_pointer, judge, may_be_ours, without_disguise};
 use crate::cli::progress::Progress;
 use crate::cli::session::Session;
 use crate::io::git::{Content, GitError, Repo};
@@ -63,9 +63,14 @@ pub(super) async fn find(
     session: &Session,
 ) -> Result<Result<Found, String>> {
     let (mut base, mut head) = (target.base.clone(), target.head.clone());
+    let repo = Repo::open();
+    if let (Some(name), Ok(repo)) = (&head, &repo) {
+        // What this clone does not hold is named in full already, or is not found below.
+        head = repo.commit(name).ok().or(head);
+    }
     if let (Some(github), Some(number)) = (github, target.number) {
         let pull = github.pull(number).await?;
-        if let Some(moved) = target.head.as_deref().and_then(|head| moved(number, head, &pull.head.sha)) {
+        if let Some(moved) = head.as_deref().and_then(|head| moved(number, head, &pull.head.sha)) {
             return Ok(Err(moved));
         }
         (base, head) = (base.or(Some(pull.base.sha)), Some(pull.head.sha));
@@ -74,7 +79,6 @@ pub(super) async fn find(
     let Some(base) = base else {
         bail!("the commit that changes are counted from is not known: name it with `--base`")
     };
-    let repo = Repo::open();
     let root = repo.as_ref().map_or_else(|_| std::path::absolute("."), |repo| Ok(repo.root().to_owned()))?;
     let mut found = Found::of_none(target.number, head, root);
     let local = repo.and_then(|repo| Ok((repo.commit(&found.head)?, repo)));
@@ -128,6 +132,8 @@ impl Found {
                 Err(error) => self.looks.push(Look::Failed(file.path, error.to_string())),
             }
         }
+        let looks = std::mem::take(&mut self.looks).into_iter();
+        self.looks = looks.map(|look| without_disguise(repo, look)).collect();
         Ok(())
     }
 

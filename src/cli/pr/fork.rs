@@ -51,7 +51,7 @@ pub(super) async fn gather(args: &PrArgs, session: &Session) -> Result<Gathered>
             return Err(refused(&Hostile::NotChanged));
         };
         let text = github.text(&run.head_sha, &file.path, sha).await?;
-        let bytes = text.map_err(|_| refused(&Hostile::NotText))?;
+        let bytes = text.map_err(|_| refused(&Hostile::NoFile))?;
         if session.config.files.limit(file.path.as_ref()).check(bytes.len() as u64).is_err() {
             return Err(refused(&Hostile::NotText));
         }

@@ -38,7 +38,11 @@ impl Done {
 
     pub(super) fn failed(error: &GithubError) -> Self {
         let is_error = !matches!(error, GithubError::Forbidden { .. });
-        let sentence = format!("Nothing was posted: {error}.");
+        let outcome = match error {
+            GithubError::Unknown { .. } => "It is not known whether the review was posted",
+            _ => "Nothing was posted",
+        };
+        let sentence = format!("{outcome}: {error}.");
         Self { is_failed: true, is_error, ..Self::calm(sentence) }
     }
 }

@@ -37,6 +37,12 @@ pub enum GithubError {
     #[error("failed to {doing}: there is no such thing, or the token may not see it")]
     Missing { doing: String },
 
+    #[error("failed to {doing}: `{repository}` has another name or place now; name it with `--repo`")]
+    Moved { doing: String, repository: String },
+
+    #[error("failed to {doing}, and to look whether it is there: {reason}")]
+    Unknown { doing: String, reason: String },
+
     #[error("failed to {doing}: GitHub did not accept it ({message})")]
     Invalid { doing: String, message: String },
 
@@ -452,12 +458,17 @@ impl Github {
             match self.ask("post the review", &Method::Post(&request), &path).await {
                 Ok(_) => return Ok(()),
                 Err(lost @ GithubError::Lost { .. }) => {
-                    self.wait("post the review", Duration::from_secs(1 << attempt)).await?;
+                    let doing = "post the review";
+                    self.wait(doing, Duration::from_secs(1 << attempt)).await?;
                     let ours = |posted: &PostedReview| {
                         posted.state != PENDING
                             && posted.body.as_deref().is_some_and(|body| is_review(body, &review.id))
                     };
-                    if self.reviews(number).await?.iter().any(ours) {
+                    let reviews = self.reviews(number).await.map_err(|error| GithubError::Unknown {
+                        doing: doing.to_owned(),
+                        reason: error.to_string(),
+                    })?;
+                    if reviews.iter().any(ours) {
                         return Ok(());
                     }
                     attempt += 1;
@@ -610,6 +621,9 @@ impl Github {
                 Next::Unauthorized => return Err(GithubError::Unauthorized { doing, message }),
                 Next::Forbidden => return Err(GithubError::Forbidden { doing, message }),
                 Next::Missing => return Err(GithubError::Missing { doing }),
+                Next::Moved => {
+                    return Err(GithubError::Moved { doing, repository: self.repository.clone() });
+                }
                 Next::Invalid => return Err(GithubError::Invalid { doing, message }),
                 Next::Done | Next::Stop => return Err(GithubError::Refused { doing, status, message }),
             }
