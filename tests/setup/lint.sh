@@ -20,5 +20,11 @@ lint zizmor --offline --quiet --no-progress .
 lint check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 lint check-jsonschema --quiet --builtin-schema vendor.github-actions action/action.yml
 lint check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
+# Those that users copy are no worse than ours.
+manual=$(mktemp -d)
+trap 'rm -rf "$manual"' EXIT
+"${PYTHON:-python3}" tests/setup/manual.py action/README.md "$manual/.github/workflows"
+lint zizmor --offline --quiet --no-progress --config tests/setup/zizmor-manual.yml "$manual"
+lint check-jsonschema --quiet --builtin-schema vendor.github-workflows "$manual"/.github/workflows/*.yml
 # shellcheck disable=SC2046 # no name of a script holds a space
 lint shellcheck $(git grep -lE '^#!(/bin/sh|/usr/bin/env bash)')
