@@ -52,6 +52,8 @@ lint: needs ## what CI checks besides the tests; needs no libtorch
 	$(CARGO) fmt --check --manifest-path tests/fuzz/Cargo.toml
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	$(CARGO) clippy --locked --all-targets --features engine,tch/doc-only -- -D warnings
+	cp Cargo.lock tests/fuzz/Cargo.lock # so that little is built again
+	$(CARGO) clippy --manifest-path tests/fuzz/Cargo.toml --target-dir "$${CARGO_TARGET_DIR:-target}" -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --lib
 	@CARGO='$(CARGO)' sh tests/setup/lint.sh
 

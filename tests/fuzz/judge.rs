@@ -72,9 +72,11 @@ fn check_report(file: SourceFile) {
     }
     let broken = Broken {
         language: "python",
+        cell: None,
         encoding: file.encoding(),
         before: file.text,
         faults,
+        failing: None,
         answer: Answer::NotAsked,
     };
     let report = FileReport { path: "f.py".to_owned(), outcome: Outcome::Broken(broken) };
