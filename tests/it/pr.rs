@@ -473,6 +473,22 @@ fn links_and_submodules_are_no_texts() {
     assert!(said.stderr.contains("checked 1 file: 1 does not parse"), "{said:?}");
 }
 
+#[test]
+fn deleted_files_are_over_and_renamed_ones_have_their_new_name() {
+    let tall = CALM.repeat(3);
+    let github = FakeGitHub::new(&[("gone.py", "print(1\n"), ("old.py", &tall)], &[]);
+    github.repo.git(["rm", "--quiet", "gone.py"]);
+    github.repo.git(["mv", "old.py", "new.py"]);
+    github.push(&[("new.py", &format!("{tall}print(1\n{CALM}"))]);
+    let folder = shallow(&github);
+    let said = github.repo.run(github.command(&[]).current_dir(&folder));
+    assert!(said.stderr.contains("checked 1 file: 1 does not parse"), "{said:?}");
+    assert_eq!(github.comments(), [("new.py".to_owned(), 31, 31)], "{said:?}");
+    let said = github.pr(&[]);
+    assert!(said.stderr.contains("checked 1 file: 1 does not parse"), "{said:?}");
+    check_posted(&github, &said, 1);
+}
+
 /// Where a change can be read in several ways, git's own is what GitHub shows.
 #[test]
 fn hunks_are_those_of_git() {

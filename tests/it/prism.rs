@@ -103,6 +103,8 @@ fn real_event(github: &FakeGitHub) -> std::path::PathBuf {
 fn all_that_is_asked_and_answered_fits_the_description() {
     let files: Vec<(String, String)> =
         (0..7).map(|idx| (format!("f{idx:03}.py"), "print(1\n".to_owned())).collect();
+    // Without a line end it could be a link, which only the tree of the commit tells.
+    let files = [files, vec![("z.py".to_owned(), "print(1".to_owned())]].concat();
     let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
     let Some(github) = FakeGitHub::proxied(&[("README", "x\n")], &files) else { return };
     // Files and texts from the API, drafts, and taking them back.
@@ -112,7 +114,7 @@ fn all_that_is_asked_and_answered_fits_the_description() {
     let said = github.repo.run(github.command(&[]).current_dir(github.repo.base().join("shallow")));
     assert_eq!(said.code, Some(1), "{said:?}");
     assert_eq!((github.reviews().len(), github.comments().len()), (1, 6), "{said:?}");
-    assert!(github.n_requests("DELETE") > 0);
+    assert!(github.n_requests("DELETE") > 0 && github.n_requests("GET /repos/o/r/git/trees") == 1);
     // A token that may only read.
     github.push(&[("g.py", "print(2\n")]);
     let said = github.repo.run(github.command(&[]).env("GITHUB_TOKEN", "read-only"));
