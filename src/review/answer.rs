@@ -60,6 +60,8 @@ impl Answer {
             401 => Next::Unauthorized,
             301 | 307 | 308 => Next::Moved,
             404 | 410 => Next::Missing,
+            // Said of what is written, and not of what stands in it.
+            422 if message.contains("submitted too quickly") => wait(SECONDARY_WAIT << attempt.min(4)),
             422 => Next::Invalid,
             408 | 500..600 => unsure(attempt),
             _ => Next::Stop,
@@ -107,6 +109,7 @@ mod tests {
         check(&secondary(), 9, &wait(960));
         check(&Answer { remaining: Some(0), reset: Some(NOW + 3_000), ..secondary() }, 0, &wait(60));
         check(&answer(429, ""), 0, &wait(60));
+        check(&answer(422, "Validation Failed: was submitted too quickly"), 1, &wait(120));
         // GitHub Enterprise says so of the primary limit, too.
         check(&answer(403, "API rate limit exceeded for user ID 1."), 0, &wait(60));
     }

@@ -152,6 +152,27 @@ fn hostile_artifacts_are_refused() {
         "its entry is not the plain file `report.json`",
     );
     check(&json!([artifact(&zipped("report.json", &" ".repeat(8 << 20)))]), "it unpacks to more than it may");
+    let two = {
+        let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+        for name in ["report.json", "more.json"] {
+            writer.start_file(name, SimpleFileOptions::default()).expect("in memory");
+            writer.write_all(report.to_string().as_bytes()).expect("in memory");
+        }
+        writer.finish().expect("in memory").into_inner()
+    };
+    check(&json!([artifact(&two)]), "it holds 2 entries, not one");
+    for path in ["../a.py", "a.py\n::error::x.py", "a\u{202e}.py"] {
+        check(
+            &with(&|report| report["files"][0]["path"] = json!(path)),
+            "a path in it is none that git could list",
+        );
+    }
+    check(
+        &with(&|report| report["files"][0]["edits"][0]["new"] = json!("print(1)\n```\n@everyone\n")),
+        "a repair does not parse",
+    );
+    let long = format!("print(1)  # {}\n", "[buy](https://example.org) ".repeat(20));
+    check(&with(&|report| report["files"][0]["edits"][0]["new"] = json!(long)), "400 bytes longer");
     check(&with(&|report| report["pull"] = json!(6)), "it is not what lastmile writes: line 1");
     check(&with(&|report| report["head"] = json!("0".repeat(40))), "it is about another commit than the run");
     check(
@@ -170,6 +191,27 @@ fn hostile_artifacts_are_refused() {
         &with(&|report| report["files"][0]["edits"][0]["new"] = json!("print[1\n")),
         "a repair does not parse",
     );
+}
+
+/// What parses is taken, whatever it says: it stays code, to GitHub and to the workflow.
+#[test]
+fn what_a_run_says_stays_code() {
+    let (github, mut report) = simple();
+    let new = "print(1)  # `````` @everyone <img src=x> ::error::x\n";
+    report["files"][0]["edits"][0]["new"] = json!(new);
+    github
+        .steer("settings", &json!({ "artifacts": [artifact(&zipped("report.json", &report.to_string()))] }));
+    let path = github.repo.base().join("run.json");
+    std::fs::write(&path, event(&github).to_string()).expect("it is ours");
+    let mut command = github.command(&["--post"]);
+    let said = github.repo.run(command.env("GITHUB_EVENT_PATH", path).env("GITHUB_ACTIONS", "true"));
+    assert_eq!(said.code, Some(1), "{said:?}");
+    let body = github.state()["comments"][0]["body"].as_str().expect("a text").to_owned();
+    assert_eq!(body.matches(&format!("```````suggestion\n{new}```````\n")).count(), 1, "{body}");
+    assert_eq!(body.matches("@everyone").count(), 1, "{body}");
+    assert_eq!(github.steer("apply", &json!(NUMBER))["a.py"], format!("a = 1\n{new}b = 2\n"));
+    let commands = |text: &str| text.lines().filter(|line| line.trim_start().starts_with("::")).count();
+    assert_eq!((commands(&said.stdout), commands(&said.stderr)), (2, 0), "{said:?}");
 }
 
 /// Its target reads as Python; the text of another file would be replaced by the target's name.
