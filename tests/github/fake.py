@@ -519,6 +519,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def graphql(self, request):
         _, user = self.account()
+        if settings.get("no_queries_left"):
+            return {"errors": [{"type": "RATE_LIMITED", "message": "API rate limit exceeded"}]}
         variables = request["variables"]
         if "viewer" in request["query"]:
             return {"data": {"viewer": {"databaseId": user["id"], "login": user["login"]}}}

@@ -215,7 +215,6 @@ fn what_a_run_says_stays_code() {
 }
 
 /// Its target reads as Python; the text of another file would be replaced by the target's name.
-#[cfg(unix)]
 #[test]
 fn a_link_is_no_file_to_repair() {
     let github = FakeGitHub::new(&[("a.py", CALM)], &[("b.py", CALM)]);

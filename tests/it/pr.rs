@@ -392,6 +392,12 @@ fn a_token_that_somebody_made_for_an_app_knows_its_own_words() {
     let again = run();
     assert!(again.stderr.contains("Nothing new on #5"), "{again:?}");
     check_posted(&github, &again, 1);
+    // GraphQL has limits of its own, and says so with status 200: then it is not known who speaks.
+    github.steer("settings", &json!({ "no_queries_left": true }));
+    let said = run();
+    assert_eq!(said.code, Some(2), "{said:?}");
+    assert!(said.stderr.contains("Nothing was posted: failed to read the own account"), "{said:?}");
+    check_posted(&github, &said, 1);
 }
 
 /// A run that is cancelled while it looks for what GitHub refuses leaves its draft, and there may be one only.
@@ -444,7 +450,6 @@ fn shallow(github: &FakeGitHub) -> std::path::PathBuf {
     github.repo.base().join("shallow")
 }
 
-#[cfg(unix)]
 #[test]
 fn links_and_submodules_are_no_texts() {
     let github = simple();

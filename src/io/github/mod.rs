@@ -549,6 +549,11 @@ impl Github {
         let mut answer: Value = read(doing, &reply.body)?;
         match answer["errors"].get(0) {
             None => Ok(answer["data"].take()),
+            // Said with status 200, and no missing right.
+            Some(error) if error["type"] == "RATE_LIMITED" => {
+                let reason = error["message"].as_str().unwrap_or("rate limit").to_owned();
+                Err(GithubError::Lost { doing: doing.to_owned(), reason })
+            }
             Some(error) => {
                 let message = error["message"].as_str().unwrap_or("no message").to_owned();
                 Err(GithubError::Forbidden { doing: doing.to_owned(), message })
