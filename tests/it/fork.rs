@@ -193,6 +193,35 @@ fn hostile_artifacts_are_refused() {
     );
 }
 
+/// The run that computes may have had no engine: then its report names no file, and says nothing about any.
+#[test]
+fn what_a_run_leaves_out_is_not_over() {
+    let (github, report) = simple();
+    posts_once(&github, &report);
+    let post_without_files = || {
+        let report = json!({ "version": 1, "head": github.head(), "files": [] });
+        post(&github, &json!([artifact(&zipped("report.json", &report.to_string()))]), &event(&github))
+    };
+    github.push(&[("a.py", "a = 1\nprint(12\nb = 2\n")]);
+    let said = post_without_files();
+    assert_eq!((said.code, github.state()["resolved"].clone()), (Some(0), json!([])), "{said:?}");
+    github.push(&[("a.py", "a = 1\nprint(12)\nb = 2\n")]);
+    let said = post_without_files();
+    assert_eq!(github.state()["resolved"].as_array().map(Vec::len), Some(1), "{said:?}");
+}
+
+#[test]
+fn of_a_file_that_is_gone_nothing_stays_open() {
+    let (github, report) = simple();
+    posts_once(&github, &report);
+    github.repo.git(["rm", "--quiet", "a.py"]);
+    github.push(&[]);
+    let report = json!({ "version": 1, "head": github.head(), "files": [] });
+    let artifacts = json!([artifact(&zipped("report.json", &report.to_string()))]);
+    let said = post(&github, &artifacts, &event(&github));
+    assert_eq!(github.state()["resolved"].as_array().map(Vec::len), Some(1), "{said:?}");
+}
+
 /// What parses is taken, whatever it says: it stays code, to GitHub and to the workflow.
 #[test]
 fn what_a_run_says_stays_code() {

@@ -101,6 +101,22 @@ fn what_is_over_is_resolved_unless_somebody_answered() {
 }
 
 #[test]
+fn own_words_are_found_on_any_page() {
+    let github = simple();
+    let remark = json!({ "as": "person", "number": NUMBER, "path": "a.py", "line": 3, "body": "b" });
+    for _ in 0..120 {
+        github.steer("comment", &remark);
+    }
+    github.pr(&[]);
+    let again = github.pr(&[]);
+    assert!(again.stderr.contains("Nothing new on #5"), "{again:?}");
+    check_posted(&github, &again, 1);
+    github.push(&[("a.py", CALM)]);
+    let said = github.pr(&[]);
+    assert_eq!(github.state()["resolved"].as_array().map(Vec::len), Some(1), "{said:?}");
+}
+
+#[test]
 fn when_all_is_well_again_nothing_stays_open() {
     let github = simple();
     github.pr(&[]);

@@ -15,7 +15,7 @@ use crate::io::git::{Content, GitError, Repo};
 use crate::io::github::{Github, Special};
 use crate::ports::EngineError;
 use crate::report::{FileReport, Outcome};
-use crate::review::{Hunk, hunks};
+use crate::review::{Hunk, Remark, hunks};
 
 /// What a pull request changes.
 pub(in crate::cli) struct Found {
@@ -27,12 +27,19 @@ pub(in crate::cli) struct Found {
     pub(super) notes: Vec<String>,
     looks: Vec<Look>,
     root: PathBuf,
+    /// Where another run looked at the files: the names of their texts in git's store.
+    unseen: Option<BTreeMap<String, String>>,
 }
 
 impl Found {
     /// One whose files were looked at elsewhere.
-    pub(super) fn of_others(number: u64, head: String, hunks: BTreeMap<String, Vec<Hunk>>) -> Self {
-        Self { hunks, ..Self::of_none(Some(number), head, PathBuf::new()) }
+    pub(super) fn of_others(
+        number: u64,
+        head: String,
+        hunks: BTreeMap<String, Vec<Hunk>>,
+        texts: BTreeMap<String, String>,
+    ) -> Self {
+        Self { hunks, unseen: Some(texts), ..Self::of_none(Some(number), head, PathBuf::new()) }
     }
 
     /// What the commits since `base` change in the files of `head`.
@@ -48,7 +55,35 @@ impl Found {
     }
 
     fn of_none(number: Option<u64>, head: String, root: PathBuf) -> Self {
-        Self { number, head, hunks: BTreeMap::new(), notes: Vec::new(), looks: Vec::new(), root }
+        let (hunks, notes, looks) = (BTreeMap::new(), Vec::new(), Vec::new());
+        Self { number, head, hunks, notes, looks, root, unseen: None }
+    }
+
+    /// Those of our `stale` remarks that are over for sure: another run may have had no repair for their files.
+    pub(super) async fn over(&self, stale: Vec<u64>, remarks: &[Remark], github: &Github) -> Vec<u64> {
+        let Some(texts) = &self.unseen else { return stale };
+        let mut over = Vec::new();
+        for remark in remarks.iter().filter(|remark| stale.contains(&remark.id)) {
+            let is_over = match texts.get(&remark.path) {
+                Some(sha) if !self.hunks.contains_key(&remark.path) => {
+                    self.parses(&remark.path, sha, github).await
+                }
+                // It has another repair now, or is changed no more.
+                _ => true,
+            };
+            over.extend(is_over.then_some(remark.id));
+        }
+        over
+    }
+
+    async fn parses(&self, path: &str, sha: &str, github: &Github) -> bool {
+        match github.text(&self.head, path, sha).await {
+            Ok(Ok(bytes)) => {
+                let looks = judge(path.into(), bytes);
+                looks.iter().all(|look| matches!(look, Look::Healthy(_)))
+            }
+            _ => false,
+        }
     }
 
     pub(super) fn name(&self) -> String {

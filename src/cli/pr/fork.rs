@@ -59,7 +59,9 @@ pub(super) async fn gather(args: &PrArgs, session: &Session) -> Result<Gathered>
         shown.insert(file.path.clone(), changed.patch.as_deref().and_then(hunks).unwrap_or_default());
     }
     let n_checked = reports.len();
-    let found = Found::of_others(pull.number, run.head_sha, shown);
+    let present = listed.into_values().filter(|file| file.status != "removed");
+    let texts = present.filter_map(|file| Some((file.filename, file.sha?)));
+    let found = Found::of_others(pull.number, run.head_sha, shown, texts.collect());
     Ok(Gathered { github: Some(github), found, reports, n_checked, engine_error: None })
 }
 

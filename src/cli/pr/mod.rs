@@ -164,7 +164,10 @@ async fn tell(
     let view = View { reports: &reports, hunks: &found.hunks, known: &known, head: &found.head };
     let max_suggestions = session.config.pr.max_suggestions;
     let first = view.draft(max_suggestions, &BTreeSet::new());
-    let stale = stale(&said.remarks, &first.current, &first.unsure);
+    let mut stale = stale(&said.remarks, &first.current, &first.unsure);
+    if let Some(github) = &github {
+        stale = found.over(stale, &said.remarks, github).await;
+    }
     if is_shown {
         show_draft(&first, &found, &stale, format)?;
     }
