@@ -193,6 +193,56 @@ fn hostile_artifacts_are_refused() {
     );
 }
 
+/// A text, the line that changes, what stands there and what comes there.
+type Row = (&'static str, &'static str, (usize, &'static str, &'static str));
+
+/// Edits of every kind, taken by the fake as GitHub takes them.
+#[test]
+fn suggestions_of_every_kind_make_the_repaired_text() {
+    let rows: [Row; 7] = [
+        ("above all.py", "    x = 1\nprint(2)\n", (1, "", "if True:\n")),
+        ("below all.py", "x = 1\ndef f():\n", (3, "", "    pass\n")),
+        ("between.py", "if x:\n\nprint(2)\n", (2, "", "    pass\n")),
+        ("gone.py", "x = 1\n)\ny = 2\n", (2, ")\n", "")),
+        ("many.py", "f(\ng(\nh()\n", (1, "f(\ng(\n", "f()\n\ng()\n")),
+        ("s`ign @all.py", "s = '``````'; f(\n", (1, "s = '``````'; f(\n", "s = '``````'; f()\n")),
+        (
+            "\u{e4}\u{4e2d}.py",
+            "s = '\u{e4}\u{4e2d}\u{1f600}'; f(\n",
+            (1, "s = '\u{e4}\u{4e2d}\u{1f600}'; f(\n", "f()\n"),
+        ),
+    ];
+    // What a suggestion would not keep.
+    let diffs: [Row; 3] = [
+        ("carriage.py", "x = 1\r\nf(\r\n", (2, "f(\r\n", "f()\r\n")),
+        ("last.py", "x = 1\nf(", (2, "f(", "f()")),
+        ("turned.py", "f(  # \u{202e}x\n", (1, "f(  # \u{202e}x\n", "f()  # \u{202e}x\n")),
+    ];
+    let all = || rows.iter().chain(&diffs);
+    let files: Vec<(&str, &str)> = all().map(|(path, text, _)| (*path, *text)).collect();
+    let (github, mut report) = computed(FakeGitHub::new(&[("README", "x\n")], &files));
+    let file = |(path, _, (line, old, new)): &Row| json!({ "path": path, "edits": [{ "line": line, "old": old, "new": new }] });
+    report["files"] = all().map(file).collect();
+    let artifacts = json!([artifact(&zipped("report.json", &report.to_string()))]);
+    let said = post(&github, &artifacts, &event(&github));
+    assert_eq!(said.code, Some(1), "{said:?}");
+    let taken = github.steer("apply", &json!(NUMBER));
+    for (path, text, (line, old, new)) in &rows {
+        let start: usize = text.split_inclusive('\n').take(line - 1).map(str::len).sum();
+        assert_eq!(
+            taken[path],
+            [&text[..start], new, &text[start + old.len()..]].concat(),
+            "{path}: {said:?}"
+        );
+    }
+    let body = github.reviews()[0]["body"].as_str().expect("a text").to_owned();
+    assert_eq!((taken.as_object().map(serde_json::Map::len), github.reviews().len()), (Some(rows.len()), 1));
+    assert!(diffs.iter().all(|(path, ..)| body.contains(&format!("\n`{path}`: "))), "{body}");
+    assert!(body.contains("<U+202E>") && !body.contains('\u{202e}'), "{body}");
+    let again = post(&github, &artifacts, &event(&github));
+    assert!(again.stderr.contains("Nothing new on #5: 10 repairs were shown before."), "{again:?}");
+}
+
 /// The run that computes may have had no engine: then its report names no file, and says nothing about any.
 #[test]
 fn what_a_run_leaves_out_is_not_over() {
