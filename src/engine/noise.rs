@@ -767,13 +767,12 @@ impl Site<'_> {
     fn drop_marks(&mut self) -> Option<Vec<Event>> {
         let separator =
             self.pick(|s, i| s.is_code(i) && s.raw(i) == ";").filter(|_| self.rng.random_bool(0.5));
-        let places = match separator {
-            Some(at) => self.separators_of_line(at),
-            None => {
-                let open = self.pick(|s, i| s.is_code(i) && is_open(s.raw(i)))?;
-                let close = self.partner(open)?;
-                self.commas_inside(open, close)
-            }
+        let places = if let Some(at) = separator {
+            self.separators_of_line(at)
+        } else {
+            let open = self.pick(|s, i| s.is_code(i) && is_open(s.raw(i)))?;
+            let close = self.partner(open)?;
+            self.commas_inside(open, close)
         };
         if places.is_empty() {
             return None;
