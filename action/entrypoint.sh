@@ -24,6 +24,7 @@ sarif) arguments+=(--format sarif) ;;
 dry-run) arguments+=(--dry-run) ;;
 *) fail "input \`mode\` is none of suggest, compute, post, sarif, dry-run" ;;
 esac
+[ "$INPUT_TESTS" != true ] || [ "$INPUT_MODE" = post ] || arguments+=(--tests)
 [ "$INPUT_FAIL" = true ] || arguments+=(--exit-zero)
 
 case $(uname -s)-$(uname -m) in

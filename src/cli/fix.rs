@@ -14,10 +14,12 @@ use super::session::{
     Session, TestFlags, complain_of_engine, hint, is_stopped, print_bytes, stop_at_leisure, warn,
 };
 use super::stdin::{self, Stdin};
-use super::trying::{Patient, Proposed, all_repairs, find_patients, guarded, try_all};
+use super::trying::{Patient, Proposed, State, all_repairs, find_patients, guarded, try_all};
 use crate::change::{Limit, Skip, SourceFile};
 use crate::config::Format;
 use crate::io::files::{self, FileError};
+use crate::io::git::Repo;
+use crate::io::sandbox::Guarded;
 use crate::pipeline::repair;
 use crate::ports::EngineError;
 use crate::rank::{Applicability, Ranked};
@@ -231,17 +233,7 @@ impl Fixer<'_> {
     /// The same for many files, and for changed ones below `paths` that parse, as the tests of their projects say.
     fn fix_by_tests(&mut self, findings: Vec<Finding>, paths: &[PathBuf]) -> Result<Vec<FileReport>> {
         let guarded = guarded(self.session)?;
-        let (mut reports, mut proposed) = (Vec::new(), Vec::new());
-        let progress = Progress::up_to(findings.len(), "repairing");
-        for finding in findings {
-            match self.propose(finding, true) {
-                Ok(one) => proposed.push(one),
-                Err(report) => reports.push(*report),
-            }
-            progress.advance();
-        }
-        drop(progress);
-        try_all(&mut proposed, &guarded, self.session);
+        let (mut reports, proposed) = self.try_findings(findings, State::OnDisk, &guarded);
         let patients = match find_patients(paths, &proposed, &guarded, self.session) {
             Ok(patients) => patients,
             Err(TestedError::Engine(error)) => {
@@ -266,6 +258,42 @@ impl Fixer<'_> {
         }
         reports.sort_by(|x, y| x.path.cmp(&y.path));
         Ok(reports)
+    }
+
+    /// The same for files of a commit that do not parse, whose places on disk tell their project.
+    pub(super) fn fix_in_commit(
+        &mut self,
+        findings: Vec<Finding>,
+        (repo, commit): (&Repo, &str),
+    ) -> Result<Vec<FileReport>> {
+        let guarded = guarded(self.session)?;
+        let state = State::InCommit(repo, commit);
+        let (mut reports, proposed) = self.try_findings(findings, state, &guarded);
+        for one in proposed {
+            reports.extend(self.settle(one));
+        }
+        Ok(reports)
+    }
+
+    /// Repairs of files as their tests order them, and what became of files that have none.
+    fn try_findings(
+        &mut self,
+        findings: Vec<Finding>,
+        state: State<'_>,
+        guarded: &Guarded,
+    ) -> (Vec<FileReport>, Vec<Proposed>) {
+        let (mut reports, mut proposed) = (Vec::new(), Vec::new());
+        let progress = Progress::up_to(findings.len(), "repairing");
+        for finding in findings {
+            match self.propose(finding, true) {
+                Ok(one) => proposed.push(one),
+                Err(report) => reports.push(*report),
+            }
+            progress.advance();
+        }
+        drop(progress);
+        try_all(&mut proposed, state, guarded, self.session);
+        (reports, proposed)
     }
 
     /// Repairs of a file; more than are shown when its tests are to choose.

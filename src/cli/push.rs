@@ -111,7 +111,7 @@ fn is_zero(name: &str) -> bool {
 
 fn judge(push: &Push, repo: &Repo, args: &PrePushArgs, session: &mut Session) -> Result<ExitStatus> {
     let mut found = Found::between(repo, push.base.as_deref(), &push.head, session)?;
-    let (reports, n_checked, engine_error) = found.repair(session);
+    let (reports, n_checked, engine_error) = found.repair(false, session)?;
     if reports.is_empty() {
         return if args.no_tests { Ok(ExitStatus::Clean) } else { test(push, repo, session) };
     }

@@ -54,6 +54,22 @@ pub(super) fn in_commit(repo: &Repo, commit: &str) -> Result<(Source, Overlay)> 
     Ok((Source { only: Some(all), ..on_disk(repo.root().to_owned()) }, changed))
 }
 
+/// The state of projects that tests run in.
+#[derive(Clone, Copy)]
+pub(super) enum State<'s> {
+    OnDisk,
+    InCommit(&'s Repo, &'s str),
+}
+
+impl State<'_> {
+    fn of(self, root: &Path) -> Result<(Source, Overlay)> {
+        match self {
+            State::OnDisk => Ok((on_disk(root.to_owned()), Overlay::new())),
+            State::InCommit(repo, commit) => in_commit(repo, commit),
+        }
+    }
+}
+
 /// What runs tests; says so once where it guards little.
 pub(super) fn guarded(session: &Session) -> Result<Guarded> {
     let guarded = session.guarded()?;
@@ -114,7 +130,7 @@ pub(super) fn open<'g>(
 
 /// Puts repairs before the tests of their projects. Files are tried one by one, with the other ones as they will be,
 /// since one that does not parse is enough to keep tests from running.
-pub(super) fn try_all(proposed: &mut [Proposed], guarded: &Guarded, session: &mut Session) {
+pub(super) fn try_all(proposed: &mut [Proposed], state: State<'_>, guarded: &Guarded, session: &mut Session) {
     let places = places(proposed, session);
     let mut untested = BTreeSet::new();
     let progress = Progress::up_to(proposed.len(), "testing");
@@ -123,8 +139,15 @@ pub(super) fn try_all(proposed: &mut [Proposed], guarded: &Guarded, session: &mu
         if proposed[idx].repairs.is_empty() || untested.contains(root) || is_stopped() {
             continue;
         }
-        let overlay = overlay(proposed, &places, root, Some(idx));
-        let Some(trial) = open(&on_disk(root.clone()), overlay, guarded, session) else {
+        let opened = state.of(root).map(|(source, mut changed)| {
+            changed.extend(overlay(proposed, &places, root, Some(idx)));
+            open(&source, changed, guarded, session)
+        });
+        let trial = opened.unwrap_or_else(|error| {
+            warn(&format!("`{}` is judged by parsing alone: {error:#}", root.display()));
+            None
+        });
+        let Some(trial) = trial else {
             untested.insert(root.clone());
             continue;
         };

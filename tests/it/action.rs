@@ -43,6 +43,7 @@ fn run(repo: &TestRepo, inputs: &[(&str, &str)]) -> Said {
         ("INPUT_MODE", "suggest"),
         ("INPUT_VERSION", VERSION),
         ("INPUT_SHA256", ""),
+        ("INPUT_TESTS", "false"),
         ("INPUT_FAIL", "true"),
         ("INPUT_REPORT", "out/report.json"),
         ("INPUT_WORKFLOW", ".github/workflows/lastmile.yml"),
@@ -68,6 +69,7 @@ fn each_mode_runs_the_release() {
         (vec![("INPUT_MODE", "compute")], "ran: pr --compute out/report.json\n"),
         (vec![("INPUT_MODE", "post")], "ran: pr --post --workflow .github/workflows/lastmile.yml\n"),
         (vec![("INPUT_MODE", "dry-run"), ("INPUT_FAIL", "false")], "ran: pr --dry-run --exit-zero\n"),
+        (vec![("INPUT_TESTS", "true")], "ran: pr --tests\n"),
         (
             vec![("INPUT_MODE", "compute"), ("INPUT_REPORT", "$(touch x)/a b;c")],
             "ran: pr --compute $(touch x)/a b;c\n",

@@ -175,3 +175,21 @@ fn a_file_that_no_candidate_mends_is_told_of() {
     --- exit 1
     ");
 }
+
+/// What is judged is the commit, not what lies on disk by now.
+#[test]
+fn suggestions_for_a_pull_request_say_what_its_tests_say() {
+    let repo = repo();
+    repo.stage("lib.py", GOOD.replace("a + b)", "a + b"));
+    repo.git(["commit", "--quiet", "-m", "change"]);
+    repo.write("lib.py", "x = 1\n");
+    let mut command = repo.command(env!("CARGO_BIN_EXE_lastmile"));
+    command
+        .args(["pr", "--dry-run", "--tests", "--base", "HEAD~1"])
+        .env("LASTMILE_TEST_ENGINE", "errs first");
+    let said = repo.run(&mut command);
+    assert_eq!(said.code, Some(1), "{said}");
+    let suggestion = "```suggestion\n    return (a + b)\n```\nsafe (parses; 2 of 2 tests pass, 1 file of tests could not be \
+                      loaded before, 95 % sure)";
+    assert!(said.stdout.contains(suggestion), "{said}");
+}

@@ -224,16 +224,15 @@ impl Found {
         }));
     }
 
-    /// What became of each file that is not fine, how many were looked at, and why the engine gave no answer.
+    /// What became of each file that is not fine, how many were looked at, and why the engine gave no answer. With
+    /// `tests`, those of the commit choose among repairs.
     pub(in crate::cli) fn repair(
         &mut self,
+        tests: bool,
         session: &mut Session,
-    ) -> (Vec<FileReport>, usize, Option<EngineError>) {
-        let looks = std::mem::take(&mut self.looks);
-        let progress = Progress::up_to(looks.len(), "repairing");
-        let mut fixer = Fixer::reporting(session);
-        let (mut reports, mut checked) = (Vec::new(), BTreeSet::new());
-        for look in looks {
+    ) -> Result<(Vec<FileReport>, usize, Option<EngineError>)> {
+        let (mut reports, mut findings, mut checked) = (Vec::new(), Vec::new(), BTreeSet::new());
+        for look in std::mem::take(&mut self.looks) {
             match look {
                 Look::Healthy(path) => drop(checked.insert(path)),
                 Look::LeftAlone(path, why) => {
@@ -241,18 +240,36 @@ impl Found {
                 }
                 Look::Failed(path, why) => reports.push(failed(&path, &why)),
                 Look::Faulty(mut faulty) => {
-                    let name = shown_path(&faulty.file.path);
                     checked.insert(faulty.file.path.clone());
                     // The project around it is found from its place on disk.
                     faulty.file.path = self.root.join(&faulty.file.path);
-                    for report in fixer.fix(Finding::Broken(faulty.file, faulty.diagnosis)) {
-                        reports.push(FileReport { path: name.clone(), ..report });
-                    }
+                    findings.push(Finding::Broken(faulty.file, faulty.diagnosis));
                 }
             }
-            progress.advance();
         }
-        (reports, checked.len(), fixer.engine_error)
+        let mut fixer = Fixer::reporting(session);
+        let repaired = match Repo::open().ok().filter(|repo| tests && repo.commit(&self.head).is_ok()) {
+            Some(repo) => fixer.fix_in_commit(findings, (&repo, &self.head))?,
+            None => {
+                if tests {
+                    self.notes
+                        .push("the tests did not run, since this clone does not hold the commit".to_owned());
+                }
+                let progress = Progress::up_to(findings.len(), "repairing");
+                let fix = |finding| {
+                    progress.advance();
+                    fixer.fix(finding)
+                };
+                findings.into_iter().flat_map(fix).collect()
+            }
+        };
+        let root = format!("{}/", shown_path(&self.root));
+        reports.extend(repaired.into_iter().map(|report| {
+            let path = report.path.strip_prefix(&root).unwrap_or(&report.path).to_owned();
+            FileReport { path, ..report }
+        }));
+        reports.sort_by(|x, y| x.path.cmp(&y.path));
+        Ok((reports, checked.len(), fixer.engine_error))
     }
 }
 

@@ -10,7 +10,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::check::Telling;
-use super::session::{Session, complain_of_engine, hint, note, print};
+use super::session::{Session, TestFlags, complain_of_engine, hint, note, print};
 use super::{ExitStatus, FormatArg};
 use crate::config::Format;
 use crate::io::github::{Github, Said};
@@ -69,6 +69,13 @@ pub(super) struct PrArgs {
     #[arg(long, conflicts_with_all = ["number", "base", "head", "dry_run", "compute"])]
     post: bool,
 
+    /// Choose repairs by the tests of the project, which run in a sandbox
+    #[arg(long, conflicts_with = "post", help_heading = "Tests")]
+    tests: bool,
+
+    #[command(flatten)]
+    how: TestFlags,
+
     /// With `--post`, the workflow whose runs are taken
     #[arg(long, value_name = "FILE", default_value = ".github/workflows/lastmile.yml")]
     workflow: String,
@@ -79,6 +86,7 @@ Examples:
   lastmile pr                                    in a workflow on `pull_request`: post suggestions
   lastmile pr --dry-run --base origin/main       what would be said about this branch; asks nobody
   lastmile pr 7 --repo o/r --dry-run             the same for a pull request on GitHub
+  lastmile pr --tests                            say of each suggestion what the tests say of it
   lastmile pr --format sarif >lastmile.sarif     for `github/codeql-action/upload-sarif`, in place of suggestions
 
 GITHUB_TOKEN holds the token; or LASTMILE_APP_ID and LASTMILE_APP_KEY (a PEM) let it post as a GitHub App. The token
@@ -126,7 +134,8 @@ async fn run(args: &PrArgs, session: &mut Session) -> Result<ExitStatus> {
                 return Ok(ExitStatus::Failed);
             }
         };
-        let (reports, n_checked, engine_error) = found.repair(session);
+        args.how.apply(&mut session.config);
+        let (reports, n_checked, engine_error) = found.repair(args.tests, session)?;
         Gathered { github, found, reports, n_checked, engine_error }
     };
     if let Some(path) = &args.compute {
