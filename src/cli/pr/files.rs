@@ -248,20 +248,20 @@ impl Found {
             }
         }
         let mut fixer = Fixer::reporting(session);
-        let repaired = match Repo::open().ok().filter(|repo| tests && repo.commit(&self.head).is_ok()) {
-            Some(repo) => fixer.fix_in_commit(findings, (&repo, &self.head))?,
-            None => {
-                if tests {
-                    self.notes
-                        .push("the tests did not run, since this clone does not hold the commit".to_owned());
-                }
-                let progress = Progress::up_to(findings.len(), "repairing");
-                let fix = |finding| {
-                    progress.advance();
-                    fixer.fix(finding)
-                };
-                findings.into_iter().flat_map(fix).collect()
+        let repo = Repo::open().ok().filter(|repo| tests && repo.commit(&self.head).is_ok());
+        let repaired: Vec<FileReport> = if let Some(repo) = repo {
+            fixer.fix_in_commit(findings, (&repo, &self.head))?
+        } else {
+            if tests {
+                self.notes
+                    .push("the tests did not run, since this clone does not hold the commit".to_owned());
             }
+            let progress = Progress::up_to(findings.len(), "repairing");
+            let fix = |finding| {
+                progress.advance();
+                fixer.fix(finding)
+            };
+            findings.into_iter().flat_map(fix).collect()
         };
         let root = format!("{}/", shown_path(&self.root));
         reports.extend(repaired.into_iter().map(|report| {

@@ -28,6 +28,7 @@ pub(super) use files::Found;
 use target::Target;
 
 #[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(super) struct PrArgs {
     /// The number of the pull request; in a workflow that of its event
     #[arg(value_name = "NUMBER")]
