@@ -3,22 +3,7 @@
 use insta::assert_snapshot;
 use serde_json::Value;
 
-use crate::repo::{Said, TestRepo};
-
-const GOOD: &str = "def less(a, b):\n    return a < b\n\ndef add(a, b):\n    return (a + b)\n";
-const TESTS: &str = "import unittest, lib\n\nclass T(unittest.TestCase):\n    def test_add(self):\n        \
-    self.assertEqual(lib.add(2, 3), 5)\n\n    def test_less(self):\n        self.assertTrue(lib.less(1, 2))\n";
-const SETTINGS: &str = "[tests]\ncommand = 'python3 -m unittest {files}'\n";
-
-/// A repository whose last commit passes its tests.
-fn repo() -> TestRepo {
-    let repo = TestRepo::new();
-    for (name, text) in [("lib.py", GOOD), ("test_lib.py", TESTS), ("lastmile.toml", SETTINGS)] {
-        repo.write(name, text);
-    }
-    repo.commit_all();
-    repo
-}
+use crate::repo::{LIB, Said, TestRepo};
 
 /// What `fix --tests` says, without what differs between machines.
 fn fix(repo: &TestRepo, args: &[&str], engine: &str) -> Said {
@@ -36,8 +21,8 @@ fn is_engine_started(repo: &TestRepo) -> bool {
 
 #[test]
 fn tests_choose_among_repairs_that_parse() {
-    let repo = repo();
-    repo.write("lib.py", GOOD.replace("a + b)", "a + b"));
+    let repo = TestRepo::with_tests();
+    repo.write("lib.py", LIB.replace("a + b)", "a + b"));
     let untested = repo
         .command(env!("CARGO_BIN_EXE_lastmile"))
         .args(["fix", "--diff"])
@@ -66,13 +51,13 @@ fn tests_choose_among_repairs_that_parse() {
     checked 2 files: 1 does not parse (1 fault), 1 repaired
     --- exit 0
     ");
-    assert_eq!(repo.read("lib.py"), GOOD);
+    assert_eq!(repo.read("lib.py"), LIB);
 }
 
 #[test]
 fn a_changed_file_that_parses_and_fails_is_mended() {
-    let repo = repo();
-    let wrong = GOOD.replace("a + b", "a - b");
+    let repo = TestRepo::with_tests();
+    let wrong = LIB.replace("a + b", "a - b");
     repo.write("lib.py", &wrong);
     repo.write("other.py", "import lib\n");
     assert_snapshot!(fix(&repo, &[], ""), @"
@@ -108,13 +93,13 @@ fn a_changed_file_that_parses_and_fails_is_mended() {
     assert_eq!(fix(&repo, &["--write"], "").code, Some(1));
     assert_eq!(repo.read("lib.py"), wrong);
     assert_eq!(fix(&repo, &["--write", "--unsafe"], "").code, Some(0));
-    assert_eq!(repo.read("lib.py"), GOOD);
+    assert_eq!(repo.read("lib.py"), LIB);
 }
 
 #[test]
 fn tests_that_pass_start_no_engine() {
-    let repo = repo();
-    repo.write("lib.py", GOOD.replace("def less", "# fine\ndef less"));
+    let repo = TestRepo::with_tests();
+    repo.write("lib.py", LIB.replace("def less", "# fine\ndef less"));
     assert_snapshot!(fix(&repo, &[], ""), @"
     --- stderr
     2 of 2 tests pass
@@ -126,12 +111,12 @@ fn tests_that_pass_start_no_engine() {
 
 #[test]
 fn one_broken_file_does_not_keep_another_from_its_tests() {
-    let repo = repo();
-    repo.write("lib.py", format!("import other\n{}", GOOD.replace("a + b)", "a + b")));
+    let repo = TestRepo::with_tests();
+    repo.write("lib.py", format!("import other\n{}", LIB.replace("a + b)", "a + b")));
     repo.write("other.py", "x = (1\n");
     let said = fix(&repo, &["--write"], "errs first");
     assert_eq!(said.code, Some(0), "{said}");
-    assert_eq!(repo.read("lib.py"), format!("import other\n{GOOD}"));
+    assert_eq!(repo.read("lib.py"), format!("import other\n{LIB}"));
 }
 
 #[test]
@@ -162,8 +147,8 @@ fn without_tests_it_parses_and_that_is_said() {
 
 #[test]
 fn a_file_that_no_candidate_mends_is_told_of() {
-    let repo = repo();
-    repo.write("lib.py", GOOD.replace("a + b", "a * b"));
+    let repo = TestRepo::with_tests();
+    repo.write("lib.py", LIB.replace("a + b", "a * b"));
     assert_snapshot!(fix(&repo, &[], ""), @"
     error: `lib.py` parses, and its tests fail
      |
@@ -179,8 +164,8 @@ fn a_file_that_no_candidate_mends_is_told_of() {
 /// What is judged is the commit, not what lies on disk by now.
 #[test]
 fn suggestions_for_a_pull_request_say_what_its_tests_say() {
-    let repo = repo();
-    repo.stage("lib.py", GOOD.replace("a + b)", "a + b"));
+    let repo = TestRepo::with_tests();
+    repo.stage("lib.py", LIB.replace("a + b)", "a + b"));
     repo.git(["commit", "--quiet", "-m", "change"]);
     repo.write("lib.py", "x = 1\n");
     let mut command = repo.command(env!("CARGO_BIN_EXE_lastmile"));

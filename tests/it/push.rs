@@ -2,20 +2,11 @@
 
 use insta::assert_snapshot;
 
-use crate::repo::{Said, TestRepo, set_mode};
-
-const GOOD: &str = "def less(a, b):\n    return a < b\n\ndef add(a, b):\n    return (a + b)\n";
-const TESTS: &str = "import unittest, lib\n\nclass T(unittest.TestCase):\n    def test_add(self):\n        \
-    self.assertEqual(lib.add(2, 3), 5)\n\n    def test_less(self):\n        self.assertTrue(lib.less(1, 2))\n";
-const SETTINGS: &str = "[tests]\ncommand = 'python3 -m unittest {files}'\n";
+use crate::repo::{LIB, Said, TestRepo, set_mode};
 
 /// A repository whose first commit, which passes its tests, is pushed already.
 fn pushed() -> TestRepo {
-    let repo = TestRepo::new();
-    for (name, text) in [("lib.py", GOOD), ("test_lib.py", TESTS), ("lastmile.toml", SETTINGS)] {
-        repo.write(name, text);
-    }
-    repo.commit_all();
+    let repo = TestRepo::with_tests();
     repo.git(["init", "--quiet", "--bare", "../remote"]);
     repo.git(["remote", "add", "origin", "../remote"]);
     repo.git(["push", "--quiet", "--set-upstream", "origin", "main"]);
@@ -74,9 +65,9 @@ fn what_does_not_parse_is_not_pushed() {
 #[test]
 fn what_fails_tests_that_passed_is_not_pushed() {
     let repo = pushed();
-    commit(&repo, "lib.py", GOOD.replace("a + b", "a - b"));
+    commit(&repo, "lib.py", LIB.replace("a + b", "a - b"));
     // Neither what is on disk nor what git does not know is in the copy.
-    repo.write("lib.py", GOOD);
+    repo.write("lib.py", LIB);
     repo.write("test_more.py", "import lib\n\nassert False\n");
     assert_snapshot!(push(&repo, ["push", "--quiet"], false), @"
     error: `lib.py` parses, and its tests fail
@@ -95,7 +86,7 @@ fn what_fails_tests_that_passed_is_not_pushed() {
     checked 1 file: all parse, 1 fails its tests, 1 with a suggestion
     hint: `git push --no-verify` skips this hook
     ");
-    assert_eq!(repo.read("lib.py"), GOOD);
+    assert_eq!(repo.read("lib.py"), LIB);
     repo.write(".git/hooks/pre-push", "#!/bin/sh\nexec lastmile hook pre-push --no-tests \"$@\"\n");
     push(&repo, ["push", "--quiet"], true);
 }
@@ -103,9 +94,9 @@ fn what_fails_tests_that_passed_is_not_pushed() {
 #[test]
 fn tests_that_failed_before_do_not_count() {
     let repo = pushed();
-    commit(&repo, "lib.py", GOOD.replace("a + b", "a * b"));
+    commit(&repo, "lib.py", LIB.replace("a + b", "a * b"));
     repo.git(["push", "--quiet", "--no-verify"]);
-    commit(&repo, "lib.py", format!("# new\n{}", GOOD.replace("a + b", "a * b")));
+    commit(&repo, "lib.py", format!("# new\n{}", LIB.replace("a + b", "a * b")));
     assert_snapshot!(push(&repo, ["push", "--quiet"], true), @"
     1 of 2 tests fails: `test_lib.py::T::test_add`, as before these commits
     ");
@@ -134,7 +125,7 @@ fn nothing_of_python_runs_no_tests_and_starts_no_engine() {
     let repo = pushed();
     commit(&repo, "notes.txt", "text\n");
     assert_eq!(push(&repo, ["push", "--quiet"], true), "");
-    commit(&repo, "lib.py", GOOD.replace("def less", "# fine\ndef less"));
+    commit(&repo, "lib.py", LIB.replace("def less", "# fine\ndef less"));
     assert_snapshot!(push(&repo, ["push", "--quiet"], true), @"
     2 of 2 tests pass
     ");

@@ -22,6 +22,12 @@ pub(crate) struct Said {
     pub(crate) stderr: String,
 }
 
+/// A module, its tests, and how they are run: they pass.
+pub(crate) const LIB: &str = "def less(a, b):\n    return a < b\n\ndef add(a, b):\n    return (a + b)\n";
+pub(crate) const LIB_TESTS: &str = "import unittest, lib\n\nclass T(unittest.TestCase):\n    def test_add(self):\n        \
+    self.assertEqual(lib.add(2, 3), 5)\n\n    def test_less(self):\n        self.assertTrue(lib.less(1, 2))\n";
+pub(crate) const LIB_SETTINGS: &str = "[tests]\ncommand = 'python3 -m unittest {files}'\n";
+
 impl fmt::Display for Said {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}--- stderr\n{}--- exit {:?}", self.stdout, self.stderr, self.code.unwrap_or(-1))
@@ -72,6 +78,16 @@ impl TestRepo {
         set_mode(&base.join("bin/lastmile-engine"), 0o755);
         let repo = Self { root: base.join("repo"), temp };
         repo.git(["init", "--quiet"]);
+        repo
+    }
+
+    /// One whose commit holds a module that passes its tests.
+    pub(crate) fn with_tests() -> Self {
+        let repo = Self::new();
+        for (name, text) in [("lib.py", LIB), ("test_lib.py", LIB_TESTS), ("lastmile.toml", LIB_SETTINGS)] {
+            repo.write(name, text);
+        }
+        repo.commit_all();
         repo
     }
 

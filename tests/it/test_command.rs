@@ -3,18 +3,15 @@
 use insta::assert_snapshot;
 use serde_json::Value;
 
+use crate::repo::{LIB, LIB_SETTINGS, LIB_TESTS};
 use crate::support::{Answer, Sandbox};
-
-const TESTS: &[u8] = b"import unittest, lib\n\nclass T(unittest.TestCase):\n    def test_add(self):\n        \
-    self.assertEqual(lib.add(2, 3), 5)\n\n    def test_less(self):\n        self.assertTrue(lib.less(1, 2))\n";
-const GOOD: &str = "def less(a, b):\n    return a < b\n\ndef add(a, b):\n    return a + b\n";
 
 /// A project with a text for lib.py and what the command says about it, without what differs between machines.
 fn told(text: &str, args: &[&str]) -> (Sandbox, Answer) {
     let sandbox = Sandbox::new(&[
         ("lib.py", text.as_bytes()),
-        ("test_lib.py", TESTS),
-        ("lastmile.toml", b"[tests]\ncommand = 'python3 -m unittest {files}'\n"),
+        ("test_lib.py", LIB_TESTS.as_bytes()),
+        ("lastmile.toml", LIB_SETTINGS.as_bytes()),
     ]);
     let mut answer = sandbox.run(&[&["test", "lib.py"], args].concat());
     let kept =
@@ -25,7 +22,7 @@ fn told(text: &str, args: &[&str]) -> (Sandbox, Answer) {
 
 #[test]
 fn the_edit_that_makes_failing_tests_pass_is_shown() {
-    let wrong = GOOD.replace("a + b", "a - b");
+    let wrong = LIB.replace("a + b", "a - b");
     let (sandbox, answer) = told(&wrong, &["--verbose"]);
     assert_snapshot!(answer, @"
     --- stdout
@@ -36,13 +33,13 @@ fn the_edit_that_makes_failing_tests_pass_is_shown() {
          return a < b
      
      def add(a, b):
-    -    return a - b
-    +    return a + b
+    -    return (a - b)
+    +    return (a + b)
     --- stderr
     tests: python3 -m unittest -v
     without a repair: 1 of 2 tests fails: `test_lib.py::T::test_add`
     suspects: lib.py line 5
-      line 5: return a - b -> return a + b; 2 of 2 tests pass, 1 of them failed before
+      line 5: return (a - b) -> return (a + b); 2 of 2 tests pass, 1 of them failed before
       line 2: return a < b -> return a <= b; 1 of 2 tests fails, as before
     2 candidates were tried
     --- exit 1
@@ -50,7 +47,7 @@ fn the_edit_that_makes_failing_tests_pass_is_shown() {
     assert_eq!(sandbox.read("lib.py"), wrong.as_bytes(), "nothing is written");
     let (_, diff) = told(&wrong, &["--diff"]);
     assert!(
-        diff.stdout.ends_with("-    return a - b\n+    return a + b\n") && diff.stderr.is_empty(),
+        diff.stdout.ends_with("-    return (a - b)\n+    return (a + b)\n") && diff.stderr.is_empty(),
         "{diff}"
     );
     let (_, json) = told(&wrong, &["--json"]);
@@ -61,7 +58,7 @@ fn the_edit_that_makes_failing_tests_pass_is_shown() {
 
 #[test]
 fn tests_that_pass_cost_no_engine() {
-    let (sandbox, answer) = told(GOOD, &[]);
+    let (sandbox, answer) = told(LIB, &[]);
     assert_snapshot!(answer, @"
     --- stderr
     tests: python3 -m unittest -v
@@ -73,7 +70,7 @@ fn tests_that_pass_cost_no_engine() {
 
 #[test]
 fn a_text_that_does_not_parse_is_repaired_as_the_tests_say() {
-    let (_, answer) = told(&GOOD.replace("a + b", "(a + b"), &[]);
+    let (_, answer) = told(&LIB.replace("(a + b)", "(a + b"), &[]);
     assert_snapshot!(answer, @"
     --- stdout
     suggestion: safe (parses; 2 of 2 tests pass, 1 file of tests could not be loaded before, 95 % sure)
@@ -96,7 +93,7 @@ fn a_text_that_does_not_parse_is_repaired_as_the_tests_say() {
 
 #[test]
 fn where_nothing_helps_it_is_said() {
-    let (_, answer) = told(&GOOD.replace("a + b", "a * b"), &["--max-candidates", "3"]);
+    let (_, answer) = told(&LIB.replace("a + b", "a * b"), &["--max-candidates", "3"]);
     assert_snapshot!(answer, @"
     --- stderr
     tests: python3 -m unittest -v
@@ -105,7 +102,7 @@ fn where_nothing_helps_it_is_said() {
     no suggestion: 1 candidate was tried, and none makes a failing test pass
     --- exit 1
     ");
-    let sandbox = Sandbox::new(&[("lib.py", GOOD.as_bytes())]);
+    let sandbox = Sandbox::new(&[("lib.py", LIB.as_bytes())]);
     let none = sandbox.run(&["test", "lib.py"]);
     assert_eq!(none.code, Some(2));
     assert!(none.stderr.contains("no tests were found"), "{none}");
