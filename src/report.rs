@@ -376,9 +376,12 @@ fn github(report: &FileReport) -> String {
         Outcome::Skipped(reason) => command("warning", None, &format!("left alone: {reason}")),
         Outcome::Failed(reason) => command("error", None, reason),
         Outcome::Broken(broken) => {
-            let diff = broken.after().map(|after| broken.diff(&report.path, after));
             let word = if broken.is_written() { "repaired" } else { "suggestion" };
-            let repair = diff.map(|diff| format!("\n\n{word}:\n{diff}")).unwrap_or_default();
+            let repair = broken.repair().map(|repair| {
+                let diff = broken.diff(&report.path, &repair.verified.candidate().text);
+                format!("\n\n{word}: {}\n{diff}", evidence(repair))
+            });
+            let repair = repair.unwrap_or_default();
             let mut out = String::new();
             if let Some(failing) = &broken.failing {
                 let place = Place { line: broken.first_line(), column: 1 };

@@ -100,6 +100,15 @@ fn each_format_tells_the_same() {
                   "shortDescription": {
                     "text": "The file does not parse"
                   }
+                },
+                {
+                  "defaultConfiguration": {
+                    "level": "error"
+                  },
+                  "id": "tests-fail",
+                  "shortDescription": {
+                    "text": "The file parses, and its tests fail"
+                  }
                 }
               ],
               "version": "[version]"

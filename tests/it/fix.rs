@@ -192,7 +192,7 @@ fn the_python_of_the_project_is_asked_for_once() {
 fn each_format_shows_the_repair() {
     let sandbox = Sandbox::new(&[("bad.py", b"f(\n")]);
     assert_snapshot!(sandbox.run(&["fix", "--format", "json"]).stdout, @r#"{"faults":[{"column":3,"end_column":3,"end_line":1,"line":1,"message":"unexpected EOF while parsing"}],"kind":"broken","lang":"python","path":"bad.py","suggestion":{"applicability":"safe","confidence":0.9525741268224334,"diff":"--- a/bad.py\n+++ b/bad.py\n@@ -1 +1 @@\n-f(\n+f()\n","edits":[{"line":1,"n_lines":1,"text":"f()\n"}],"evidence":"parses","score":2.5,"written":false}}"#);
-    assert_snapshot!(sandbox.run(&["fix", "--format", "github"]).stdout, @"::error file=bad.py,line=1,endLine=1,col=3,endColumn=3,title=lastmile::does not parse: unexpected EOF while parsing%0A%0Asuggestion:%0A--- a/bad.py%0A+++ b/bad.py%0A@@ -1 +1 @@%0A-f(%0A+f()%0A");
+    assert_snapshot!(sandbox.run(&["fix", "--format", "github"]).stdout, @"::error file=bad.py,line=1,endLine=1,col=3,endColumn=3,title=lastmile::does not parse: unexpected EOF while parsing%0A%0Asuggestion: safe (parses, 95 %25 sure)%0A--- a/bad.py%0A+++ b/bad.py%0A@@ -1 +1 @@%0A-f(%0A+f()%0A");
     let sarif: serde_json::Value =
         serde_json::from_str(&sandbox.run(&["fix", "--format", "sarif"]).stdout).expect("it is JSON");
     let replacement = &sarif["runs"][0]["results"][0]["fixes"][0]["artifactChanges"][0]["replacements"][0];
