@@ -17,7 +17,7 @@ pub(crate) const LIMITS: Limits = Limits { max_files: 20_000, max_bytes: 1 << 30
 /// The environment with pytest.
 pub(crate) fn venv() -> PathBuf {
     let venv = Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv");
-    assert!(venv.join("bin/pytest").is_file(), "see tests/it/main.rs for how to make {}", venv.display());
+    assert!(venv.join("bin/pytest").is_file(), "`make tools` makes `{}`", venv.display());
     venv
 }
 

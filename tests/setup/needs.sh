@@ -17,7 +17,7 @@ fi
 
 if ! command -v "$PYTHON" >/dev/null 2>&1; then
     echo "error: \`$PYTHON\` not found; it puts libtorch in place" >&2
-    echo "hint: on Debian or Ubuntu, \`apt-get install python3 python3-pip\`" >&2
+    echo "hint: on Debian or Ubuntu, \`apt-get install python3 python3-pip python3-venv\`" >&2
     exit 1
 fi
 
