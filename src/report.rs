@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use anstyle::{AnsiColor, Style};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use crate::change::Encoding;
@@ -513,15 +514,12 @@ fn replacement(edit: &LineEdit) -> Value {
     })
 }
 
+/// What is escaped in a part of a URI: all but unreserved characters (RFC 3986).
+pub(crate) const URI: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 /// A relative path as a URI reference.
 fn uri(path: &str) -> String {
-    let mut uri = String::new();
-    for byte in path.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
-            uri.push(char::from(byte));
-        } else {
-            write!(uri, "%{byte:02X}").expect("a string takes all");
-        }
-    }
-    if path.starts_with('/') { format!("file://{uri}") } else { uri }
+    const ESCAPED: &AsciiSet = &URI.remove(b'/');
+    let uri = utf8_percent_encode(path, ESCAPED);
+    if path.starts_with('/') { format!("file://{uri}") } else { uri.to_string() }
 }

@@ -11,10 +11,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http_body_util::{BodyExt as _, Limited};
 use octocrab::Octocrab;
+use percent_encoding::utf8_percent_encode;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::report::URI;
 use crate::review::{Answer, Next, Remark, Review, is_any_review, is_review, unsure};
 
 mod app;
@@ -743,10 +745,7 @@ fn read<T: DeserializeOwned>(doing: &str, body: &str) -> Result<T, GithubError> 
 
 /// A value of a path or query.
 fn escaped(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    text.bytes()
-        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
-        .collect()
+    utf8_percent_encode(text, URI).to_string()
 }
 
 fn now() -> u64 {
