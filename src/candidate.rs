@@ -42,6 +42,13 @@ pub struct Candidate {
     pub trajectory: Vec<Trace>,
 }
 
+impl Candidate {
+    /// One of which nothing but the text is known.
+    pub fn of_text(text: String) -> Self {
+        Self { text, score: 0.0, rest: 0.0, votes: 0, n_windows: 1, trajectory: Vec::new() }
+    }
+}
+
 /// The most combinations that are looked at for each one that is wanted.
 const TRIES: usize = 4;
 

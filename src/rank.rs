@@ -223,14 +223,7 @@ mod tests {
     use crate::verify::verify;
 
     fn repairs(texts: &[(&str, f64)]) -> Vec<Verified> {
-        let candidate = |text: &str, score| Candidate {
-            text: text.to_owned(),
-            score,
-            rest: 0.0,
-            votes: 0,
-            n_windows: 1,
-            trajectory: Vec::new(),
-        };
+        let candidate = |text: &str, score| Candidate { score, ..Candidate::of_text(text.to_owned()) };
         let verified =
             |(text, score): &(&str, f64)| verify("f(", candidate(text, *score), &Python, Dialect::default());
         texts.iter().filter_map(verified).collect()

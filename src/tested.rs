@@ -75,8 +75,7 @@ pub fn mend_repairs(
     tests: &mut dyn Tests,
     trying: &Trying,
 ) -> Result<Tested, TestedError> {
-    let is_green =
-        |repair: &Ranked| repair.verified.evidence().tests().is_some_and(TestVerdict::is_all_green);
+    let is_green = |repair: &Ranked| repair.verified.evidence().is_all_green();
     let mut mended: Vec<Ranked> = Vec::new();
     let is_red = |repair: &&Ranked| {
         use TestVerdict::{BaselineRed, Improved, Partial};
@@ -286,14 +285,7 @@ mod tests {
     fn a_slip_besides_is_mended_and_needs_review() {
         let before = "def f(n:\n    a = n\n    return a\n";
         let good = "def f(n):\n    a = good\n    return a\n";
-        let candidate = Candidate {
-            text: TEXT.to_owned(),
-            score: 0.0,
-            rest: 0.0,
-            votes: 0,
-            n_windows: 1,
-            trajectory: Vec::new(),
-        };
+        let candidate = Candidate::of_text(TEXT.to_owned());
         let verified = verify(before, candidate, &Python, Dialect::default()).expect("it parses");
         let repairs = rank(before, 1, &Python, None, vec![verified]);
         let trying = trying(9);

@@ -39,6 +39,11 @@ impl Evidence {
         self.tests.as_ref().map_or(Standing::Neutral, TestVerdict::standing)
     }
 
+    /// Whether the tests make all of it good: some failed, and none does now.
+    pub fn is_all_green(&self) -> bool {
+        self.tests.as_ref().is_some_and(TestVerdict::is_all_green)
+    }
+
     /// In a word, for JSON: what proved it.
     pub fn name(&self) -> &'static str {
         if self.standing() == Standing::For { "tests" } else { "parses" }
@@ -93,8 +98,7 @@ mod tests {
     #[track_caller]
     fn check(before: &str, after: &str, expected: bool) {
         let text = after.to_owned();
-        let candidate =
-            Candidate { text, score: 0.0, rest: 0.0, votes: 0, n_windows: 1, trajectory: Vec::new() };
+        let candidate = Candidate::of_text(text);
         assert_eq!(verify(before, candidate, &Python, Dialect::default()).is_some(), expected);
     }
 

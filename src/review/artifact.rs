@@ -252,9 +252,7 @@ impl FileRepair {
         if faults.is_empty() {
             return Err(Hostile::Healthy);
         }
-        let candidate =
-            Candidate { text: after, score: 0.0, rest: 0.0, votes: 0, n_windows: 1, trajectory: Vec::new() };
-        let verified = verify(&file.text, candidate, file.language, Dialect::default());
+        let verified = verify(&file.text, Candidate::of_text(after), file.language, Dialect::default());
         let verified = verified.ok_or(Hostile::DoesNotParse)?;
         // Without the scores there is no confidence, and nothing that could be safe.
         let best = rank(&file.text, faults.len(), file.language, None, vec![verified]).pop();

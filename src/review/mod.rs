@@ -299,14 +299,7 @@ mod tests {
 
     /// A file that a verified repair turns from `before` into `after`.
     pub(super) fn report(path: &str, before: &str, after: &str) -> FileReport {
-        let candidate = Candidate {
-            text: after.to_owned(),
-            score: 0.0,
-            rest: 0.0,
-            votes: 0,
-            n_windows: 1,
-            trajectory: Vec::new(),
-        };
+        let candidate = Candidate::of_text(after.to_owned());
         let verified = verify(before, candidate, &Python, Dialect::default()).expect("it parses");
         let model = "[confidence]\nweights = { bias = 3.0 }\nthreshold = 0.9\n";
         let calibration = Calibration::of_model(model).expect("valid");
