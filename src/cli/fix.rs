@@ -266,6 +266,9 @@ impl Fixer<'_> {
         findings: Vec<Finding>,
         (repo, commit): (&Repo, &str),
     ) -> Result<Vec<FileReport>> {
+        if findings.is_empty() {
+            return Ok(Vec::new());
+        }
         let guarded = guarded(self.session)?;
         let state = State::InCommit(repo, commit);
         let (mut reports, proposed) = self.try_findings(findings, state, &guarded);

@@ -1,22 +1,23 @@
 //! `lastmile hook pre-push`: what is pushed must parse, and must not make tests fail that passed before.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
 use std::env;
 use std::io::{self, IsTerminal as _, Read as _};
-use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
 
 use super::ExitStatus;
 use super::check::{Cause, Telling, broken};
-use super::pr::Found;
+use super::pr::{Found, changed};
 use super::session::{Session, TestFlags, complain_of_engine, hint, note, stop_at_leisure, warn};
 use super::trying::{Changed, Patient, find_patient, guarded, in_commit, open};
 use crate::change::SourceFile;
 use crate::config::Format;
 use crate::diagnose::diagnose;
-use crate::io::git::{Content, Repo};
+use crate::io::git::{self, Content, Repo};
+use crate::io::trial::Trial;
 use crate::report::Answer;
 use crate::tested::{TestedError, can_mend};
 use crate::verdict::Baseline;
@@ -110,10 +111,11 @@ fn is_zero(name: &str) -> bool {
 }
 
 fn judge(push: &Push, repo: &Repo, args: &PrePushArgs, session: &mut Session) -> Result<ExitStatus> {
-    let mut found = Found::between(repo, push.base.as_deref(), &push.head, session)?;
+    let files = changed(push.base.as_deref(), &push.head, repo, session)?;
+    let mut found = Found::of_changed(files.clone(), &push.head, repo, session);
     let (reports, n_checked, engine_error) = found.repair(false, session)?;
     if reports.is_empty() {
-        return if args.no_tests { Ok(ExitStatus::Clean) } else { test(push, repo, session) };
+        return if args.no_tests { Ok(ExitStatus::Clean) } else { test(push, files, repo, session) };
     }
     let mut telling = Telling::new(Format::Human, n_checked);
     for report in reports {
@@ -128,8 +130,8 @@ fn judge(push: &Push, repo: &Repo, args: &PrePushArgs, session: &mut Session) ->
 }
 
 /// Runs the tests that see what changed, and looks for the slip where they fail.
-fn test(push: &Push, repo: &Repo, session: &mut Session) -> Result<ExitStatus> {
-    let changed = changed(push, repo, session)?;
+fn test(push: &Push, files: Vec<git::Changed>, repo: &Repo, session: &mut Session) -> Result<ExitStatus> {
+    let changed = mendable(files, repo, session)?;
     if changed.is_empty() {
         return Ok(ExitStatus::Clean);
     }
@@ -138,11 +140,14 @@ fn test(push: &Push, repo: &Repo, session: &mut Session) -> Result<ExitStatus> {
     let (source, overlay) = in_commit(repo, &push.head)?;
     let Some(trial) = open(&source, overlay, &guarded, session) else { return Ok(ExitStatus::Clean) };
     let settings = session.config.tests.clone();
+    let open_before = || {
+        let (source, overlay) = in_commit(repo, push.base.as_deref()?).ok()?;
+        Trial::new(&source, overlay, &settings, &guarded).ok()?
+    };
+    let trial_before = OnceCell::new();
     let failed_before = |name: &str, now: &Baseline| {
-        let Some(base) = &push.base else { return false };
-        let Ok((source, overlay)) = in_commit(repo, base) else { return false };
-        let trial = crate::io::trial::Trial::new(&source, overlay, &settings, &guarded);
-        let before = trial.ok().flatten().and_then(|trial| trial.baseline(name).ok());
+        let before = trial_before.get_or_init(open_before).as_ref();
+        let before = before.and_then(|trial: &Trial| trial.baseline(name).ok());
         let is_known = before.is_some_and(|before| now.adds_nothing_to(&before));
         if is_known {
             note(&format!("{now}, as before these commits\n"));
@@ -172,23 +177,22 @@ fn test(push: &Push, repo: &Repo, session: &mut Session) -> Result<ExitStatus> {
     telling.finish()
 }
 
-/// The changed files whose tests can tell what is wrong.
-fn changed(push: &Push, repo: &Repo, session: &Session) -> Result<Vec<Changed>> {
-    let is_ours = |path: &std::path::Path| path.extension().is_some_and(|extension| extension == "py");
-    let mut changed = Vec::new();
-    for file in repo.changed(push.base.as_deref(), &push.head, &is_ours)? {
+/// The files whose tests can tell what is wrong.
+fn mendable(files: Vec<git::Changed>, repo: &Repo, session: &Session) -> Result<Vec<Changed>> {
+    let mut mendable = Vec::new();
+    for file in files {
         let Content::Text(id) = file.content else { continue };
-        if session.config.files.limit(&file.path).check(repo.size(id) as u64).is_err() {
+        let is_module = file.path.extension().is_some_and(|extension| extension == "py");
+        if !is_module || session.config.files.limit(&file.path).check(repo.size(id) as u64).is_err() {
             continue;
         }
         let Some(name) = file.path.to_str().map(str::to_owned) else { continue };
-        let lines: BTreeSet<usize> =
-            file.hunks.iter().flat_map(|hunk| hunk.first..hunk.first + hunk.n_lines).collect();
+        let lines = file.hunks.iter().flat_map(|hunk| hunk.first..hunk.first + hunk.n_lines).collect();
         let bytes = repo.read(&file.path, id)?;
-        let Ok(file) = SourceFile::decode(PathBuf::from(&name), bytes) else { continue };
+        let Ok(file) = SourceFile::decode(file.path, bytes) else { continue };
         if can_mend(file.language) && diagnose(&file.text, file.language).faults.is_empty() {
-            changed.push(Changed { file, name, lines });
+            mendable.push(Changed { file, name, lines });
         }
     }
-    Ok(changed)
+    Ok(mendable)
 }

@@ -169,7 +169,7 @@ fn answer(
     let told = if row.tests.is_empty() || language.name() != "python" {
         untested(text, language, dialect, session)
     } else {
-        tested(text, dialect, (row.tests, row.call), args, session)
+        tested(text, dialect, (row.tests, row.call), session)
     };
     let (repairs, reason) = match told {
         Ok(told) => told,
@@ -199,7 +199,6 @@ fn tested(
     text: &str,
     dialect: Dialect,
     (examples, call): (Vec<Example>, Option<String>),
-    args: &RepairArgs,
     session: &mut Session,
 ) -> Told {
     let started = Instant::now();
@@ -222,20 +221,18 @@ fn tested(
     if examples.n_failed_before() == 0 {
         return Ok((Vec::new(), Some("all examples pass".to_owned())));
     }
-    session.config.repair.candidates = if is_broken { args.k.max(TRIED) } else { max_candidates };
     let (ask, engine) = session.ask(&Python, dialect);
+    let for_slips = Ask { k: max_candidates, ..ask.clone() };
     let (tested, reason) = if is_broken {
-        let repair = pipeline::repair(text, &ask, engine)?;
+        let repair = pipeline::repair(text, &Ask { k: ask.k.max(TRIED), ..ask }, engine)?;
         let tested = try_repairs(text, repair.suggestions, &mut examples, &trying)?;
-        let ask = Ask { k: max_candidates, ..ask };
-        (mend_repairs(text, tested, &ask, engine, &mut examples, &trying)?, repair.reason)
+        (mend_repairs(text, tested, &for_slips, engine, &mut examples, &trying)?, repair.reason)
     } else {
-        let tested = mend(text, &ask, engine, &mut examples, &BTreeMap::new(), &trying)?;
+        let tested = mend(text, &for_slips, engine, &mut examples, &BTreeMap::new(), &trying)?;
         let nothing = format!("no candidate passes more examples ({} tried)", tested.n_tried);
         let reason = tested.repairs.is_empty().then_some(nothing);
         (tested, reason)
     };
-    session.config.repair.candidates = args.k;
     Ok((tested.repairs, reason))
 }
 

@@ -12,6 +12,7 @@ use super::progress::Progress;
 use super::session::{Session, is_stopped, note, warn};
 use crate::change::SourceFile;
 use crate::diagnose::{Diagnosis, diagnose};
+use crate::io::engine::Engine;
 use crate::io::files;
 use crate::io::git::{CommitFiles, Repo};
 use crate::io::sandbox::{Guarded, Level};
@@ -107,9 +108,9 @@ pub(super) type Suspects = BTreeMap<usize, f64>;
 /// Files with other bytes than on disk, relative to their project.
 pub(super) type Overlay = Vec<(PathBuf, Vec<u8>)>;
 
-/// The bytes of a repair on disk.
-fn bytes_of(file: &SourceFile, repair: &Ranked) -> Option<Vec<u8>> {
-    file.encode(&repair.verified.candidate().text).ok().map(Cow::into_owned)
+/// The bytes of a text on disk; `None` when the encoding of its file lacks a character.
+fn bytes_of(file: &SourceFile, text: &str) -> Option<Vec<u8>> {
+    file.encode(text).ok().map(Cow::into_owned)
 }
 
 /// The tests of a project in some state of it; `None`, and a warning, when there are none to run.
@@ -124,40 +125,40 @@ pub(super) fn open<'g>(
         Ok(None) => "no tests were found; `tests.command` in lastmile.toml names them".to_owned(),
         Err(error) => error.to_string(),
     };
-    warn(&format!("`{}` is judged by parsing alone: {why}", source.root.display()));
+    say_untested(&source.root, &why);
     None
+}
+
+fn say_untested(what: &Path, why: &str) {
+    warn(&format!("`{}` is judged by parsing alone: {why}", what.display()));
 }
 
 /// Puts repairs before the tests of their projects. Files are tried one by one, with the other ones as they will be,
 /// since one that does not parse is enough to keep tests from running.
 pub(super) fn try_all(proposed: &mut [Proposed], state: State<'_>, guarded: &Guarded, session: &mut Session) {
     let places = places(proposed, session);
-    let mut untested = BTreeSet::new();
+    // None where there are no tests to run.
+    let mut states: BTreeMap<&Path, Option<(Source, Overlay)>> = BTreeMap::new();
     let progress = Progress::up_to(proposed.len(), "testing");
     for idx in 0..proposed.len() {
         let Some((root, name)) = &places[idx] else { continue };
-        if proposed[idx].repairs.is_empty() || untested.contains(root) || is_stopped() {
+        if proposed[idx].repairs.is_empty() || is_stopped() {
             continue;
         }
-        let opened = state.of(root).map(|(source, mut changed)| {
-            changed.extend(overlay(proposed, &places, root, Some(idx)));
-            open(&source, changed, guarded, session)
-        });
-        let trial = opened.unwrap_or_else(|error| {
-            warn(&format!("`{}` is judged by parsing alone: {error:#}", root.display()));
-            None
-        });
-        let Some(trial) = trial else {
-            untested.insert(root.clone());
+        let read = || state.of(root).inspect_err(|error| say_untested(root, &format!("{error:#}"))).ok();
+        let known = states.entry(root).or_insert_with(read);
+        let Some((source, changed)) = known else { continue };
+        let others = overlay(proposed, &places, root, Some(idx));
+        let overlay = changed.iter().cloned().chain(others).collect();
+        let Some(trial) = open(source, overlay, guarded, session) else {
+            *known = None;
             continue;
         };
         let one = &mut proposed[idx];
         let n_repairs = one.repairs.len();
         match try_one((&one.file, name), one.repairs.clone(), &trial, session, &|_, _, _| {}) {
             Ok(tested) => one.repairs = tested.repairs,
-            Err(error) => {
-                warn(&format!("`{}` is judged by parsing alone: {error}", shown_path(&one.file.path)));
-            }
+            Err(error) => say_untested(Path::new(&shown_path(&one.file.path)), &error.to_string()),
         }
         if one.repairs.is_empty() {
             one.reason = format!("the tests speak against all {n_repairs} repairs that parse");
@@ -183,22 +184,18 @@ fn overlay(
     let others = all.filter(|(idx, _)| Some(*idx) != without);
     let repaired = others.filter_map(|(_, (one, place))| {
         let (_, name) = place.as_ref().filter(|(of, _)| of == root)?;
-        Some((PathBuf::from(name), bytes_of(&one.file, one.repairs.first()?)?))
+        let best = one.repairs.first()?.verified.candidate();
+        Some((PathBuf::from(name), bytes_of(&one.file, &best.text)?))
     });
     repaired.collect()
 }
 
 /// More repairs than are shown: the tests choose among them.
 pub(super) fn all_repairs(file: &SourceFile, session: &mut Session) -> Result<Repair, EngineError> {
-    let settings = &mut session.config.repair;
-    let usual = (settings.candidates, settings.least_confidence);
-    (settings.candidates, settings.least_confidence) = (usual.0.max(TRIED), 0.0);
     let dialect = session.dialect(&file.path, file.language);
     let (ask, engine) = session.ask(file.language, dialect);
-    let found = repair(&file.text, &ask, engine);
-    let settings = &mut session.config.repair;
-    (settings.candidates, settings.least_confidence) = usual;
-    found
+    let ask = Ask { k: ask.k.max(TRIED), least_confidence: 0.0, ..ask };
+    repair(&file.text, &ask, engine)
 }
 
 /// Puts repairs of a file that does not parse before its tests, and looks for a slip besides where none is enough.
@@ -209,18 +206,14 @@ pub(super) fn try_one(
     session: &mut Session,
     tell: &Tell,
 ) -> Result<Tested, TestedError> {
-    let encode = |text: &str| file.encode(text).ok().map(Cow::into_owned);
-    let mut tests = OfFile { trial, path: name, encode: &encode };
-    let (test_texts, effort) = (texts(trial), Effort::new(session));
-    let is_over = || effort.is_over();
-    let trying = effort.trying(name, &test_texts, &is_over, tell);
-    let mut tested = try_repairs(&file.text, repairs, &mut tests, &trying)?;
-    if can_mend(file.language) {
-        let dialect = session.dialect(&file.path, file.language);
-        let (ask, engine) = session.ask(file.language, dialect);
-        let ask = Ask { k: effort.max_candidates, ..ask };
-        tested = mend_repairs(&file.text, tested, &ask, engine, &mut tests, &trying)?;
-    }
+    let mut tested = with_tests((file, name), trial, session, tell, |ask, engine, tests, trying| {
+        let tested = try_repairs(&file.text, repairs, tests, trying)?;
+        if can_mend(file.language) {
+            mend_repairs(&file.text, tested, ask, engine, tests, trying)
+        } else {
+            Ok(tested)
+        }
+    })?;
     let least = session.config.repair.least_confidence;
     let is_spoken_for = |repair: &Ranked| repair.verified.evidence().standing() == Standing::For;
     let is_likely = |repair: &Ranked| repair.confidence.is_none_or(|sure| sure >= least);
@@ -228,37 +221,25 @@ pub(super) fn try_one(
     Ok(tested)
 }
 
-fn texts<'t>(trial: &'t Trial) -> Vec<&'t str> {
-    trial.test_texts().iter().map(String::as_str).collect()
-}
-
-/// How much may be tried for one file, by the settings.
-struct Effort {
-    started: Instant,
-    limit: Duration,
-    max_candidates: usize,
-}
-
-impl Effort {
-    fn new(session: &Session) -> Self {
-        let settings = &session.config.tests;
-        let limit = Duration::from_secs(settings.time_limit_s);
-        Self { started: Instant::now(), limit, max_candidates: settings.max_candidates }
-    }
-
-    fn is_over(&self) -> bool {
-        is_stopped() || self.started.elapsed() > self.limit
-    }
-
-    fn trying<'t>(
-        &self,
-        path: &'t str,
-        test_texts: &'t [&'t str],
-        is_over: &'t dyn Fn() -> bool,
-        tell: &'t Tell<'t>,
-    ) -> Trying<'t> {
-        Trying { path, test_texts, max_candidates: self.max_candidates, is_over, tell }
-    }
+/// Looks among the candidates for a file: with what is asked of the engine for slips, the tests of the file, and how far
+/// to go by the settings.
+fn with_tests<T>(
+    (file, name): (&SourceFile, &str),
+    trial: &Trial,
+    session: &mut Session,
+    tell: &Tell,
+    look: impl FnOnce(&Ask<'_>, &mut Engine, &mut OfFile<'_, '_, '_>, &Trying<'_>) -> T,
+) -> T {
+    let (started, settings) = (Instant::now(), &session.config.tests);
+    let (limit, max_candidates) = (Duration::from_secs(settings.time_limit_s), settings.max_candidates);
+    let is_over = || is_stopped() || started.elapsed() > limit;
+    let test_texts: Vec<&str> = trial.test_texts().iter().map(String::as_str).collect();
+    let trying = Trying { path: name, test_texts: &test_texts, max_candidates, is_over: &is_over, tell };
+    let encode = |text: &str| bytes_of(file, text);
+    let mut tests = OfFile { trial, path: name, encode: &encode };
+    let dialect = session.dialect(&file.path, file.language);
+    let (ask, engine) = session.ask(file.language, dialect);
+    look(&Ask { k: max_candidates, ..ask }, engine, &mut tests, &trying)
 }
 
 /// Told of each candidate that was tried.
@@ -303,15 +284,9 @@ pub(super) fn mend_one(
         let lang = format!("{}/tests", file.language.name());
         return Err(EngineError::NoWeights { program: "lastmile".into(), lang }.into());
     }
-    let (test_texts, effort) = (texts(trial), Effort::new(session));
-    let is_over = || effort.is_over();
-    let trying = effort.trying(name, &test_texts, &is_over, tell);
-    let encode = |text: &str| file.encode(text).ok().map(Cow::into_owned);
-    let mut tests = OfFile { trial, path: name, encode: &encode };
-    let dialect = session.dialect(&file.path, file.language);
-    let (ask, engine) = session.ask(file.language, dialect);
-    let ask = Ask { k: effort.max_candidates, ..ask };
-    mend(&file.text, &ask, engine, &mut tests, suspects, &trying)
+    with_tests((file, name), trial, session, tell, |ask, engine, tests, trying| {
+        mend(&file.text, ask, engine, tests, suspects, trying)
+    })
 }
 
 /// `2 candidates were tried`
@@ -377,13 +352,12 @@ pub(super) fn find_patient(
         drop(progress);
         let reason = nothing_helps(tested.n_tried);
         let repair = tested.repairs.into_iter().next();
-        let is_all =
-            repair.as_ref().and_then(|one| one.verified.evidence().tests().map(TestVerdict::is_all_green));
+        let is_all = repair.as_ref().is_some_and(|one| one.verified.evidence().is_all_green());
         let is_better = best.as_ref().is_none_or(|best| best.repair.is_none() && repair.is_some());
-        if is_better || is_all == Some(true) {
+        if is_better || is_all {
             best = Some(Patient { file, failing, repair, reason });
         }
-        if is_all == Some(true) {
+        if is_all {
             break;
         }
     }

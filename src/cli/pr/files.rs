@@ -11,7 +11,7 @@ use crate::cli::fix::Fixer;
 use crate::cli::hook::{LFS, Look, excluded, is_pointer, judge, may_be_ours, without_disguise};
 use crate::cli::progress::Progress;
 use crate::cli::session::Session;
-use crate::io::git::{Content, GitError, Repo};
+use crate::io::git::{Changed, Content, GitError, Repo};
 use crate::io::github::{Github, Special};
 use crate::ports::EngineError;
 use crate::report::{FileReport, Outcome};
@@ -42,16 +42,16 @@ impl Found {
         Self { hunks, unseen: Some(texts), ..Self::of_none(Some(number), head, PathBuf::new()) }
     }
 
-    /// What the commits since `base` change in the files of `head`.
-    pub(in crate::cli) fn between(
-        repo: &Repo,
-        base: Option<&str>,
+    /// One of files that commits up to `head` change.
+    pub(in crate::cli) fn of_changed(
+        changed: Vec<Changed>,
         head: &str,
+        repo: &Repo,
         session: &Session,
-    ) -> Result<Self> {
+    ) -> Self {
         let mut found = Self::of_none(None, head.to_owned(), repo.root().to_owned());
-        found.take_from(repo, base, session)?;
-        Ok(found)
+        found.take(changed, repo, session);
+        found
     }
 
     fn of_none(number: Option<u64>, head: String, root: PathBuf) -> Self {
@@ -120,7 +120,8 @@ pub(super) async fn find(
     let listed = match local {
         Ok((head, repo)) => {
             found.head = head;
-            found.take_from(&repo, Some(&base), session)
+            changed(Some(&base), &found.head, &repo, session)
+                .map(|changed| found.take(changed, &repo, session))
         }
         Err(error) => Err(error.into()),
     };
@@ -149,11 +150,20 @@ pub(super) fn moved(number: u64, head: &str, now: &str) -> Option<String> {
     })
 }
 
+/// The files of ours that `head` changes since it left `base`, in a clone that holds both.
+pub(in crate::cli) fn changed(
+    base: Option<&str>,
+    head: &str,
+    repo: &Repo,
+    session: &Session,
+) -> Result<Vec<Changed>> {
+    let is_excluded = excluded(repo.root(), session)?;
+    Ok(repo.changed(base, head, &|path| may_be_ours(path) && !is_excluded(path))?)
+}
+
 impl Found {
     /// Reads them from this clone.
-    fn take_from(&mut self, repo: &Repo, base: Option<&str>, session: &Session) -> Result<()> {
-        let is_excluded = excluded(repo.root(), session)?;
-        let changed = repo.changed(base, &self.head, &|path| may_be_ours(path) && !is_excluded(path))?;
+    fn take(&mut self, changed: Vec<Changed>, repo: &Repo, session: &Session) {
         for file in changed {
             let Content::Text(id) = file.content else { continue };
             self.hunks.insert(shown_path(&file.path), file.hunks);
@@ -169,7 +179,6 @@ impl Found {
         }
         let looks = std::mem::take(&mut self.looks).into_iter();
         self.looks = looks.map(|look| without_disguise(repo, look)).collect();
-        Ok(())
     }
 
     /// Reads them from GitHub.

@@ -24,7 +24,7 @@ mod fork;
 mod post;
 mod target;
 
-pub(super) use files::Found;
+pub(super) use files::{Found, changed};
 use target::Target;
 
 #[derive(Args)]
