@@ -293,8 +293,10 @@ fn flags_that_do_not_go_with_stdin_are_named() {
 #[cfg(unix)]
 mod unix {
     use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
-    use std::process::{Command, Stdio};
+    use std::process::{Child, Command, Stdio};
     use std::time::{Duration, Instant};
+
+    use rustix::process::{Pid, Signal, kill_process};
 
     use super::*;
 
@@ -340,10 +342,13 @@ mod unix {
         while sandbox.n_engine_starts() == 0 {
             std::thread::sleep(Duration::from_millis(10));
         }
-        let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
-        assert!(killed.is_ok_and(|status| status.success()));
+        interrupt(&child);
         assert_eq!(child.wait().expect("it ends").code(), Some(130), "what a shell expects");
         assert_eq!(sandbox.files(), before);
+    }
+
+    fn interrupt(child: &Child) {
+        kill_process(Pid::from_child(child), Signal::INT).expect("it is ours");
     }
 
     /// On a terminal of its own, which `script` makes.
@@ -386,8 +391,7 @@ mod unix {
             assert_eq!(child.try_wait().expect("it is ours"), None, "it works on");
             std::thread::sleep(Duration::from_millis(5));
         }
-        let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
-        assert!(killed.is_ok_and(|status| status.success()));
+        interrupt(&child);
         let asked = Instant::now();
         assert_eq!(child.wait().expect("it ends").code(), Some(130));
         assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());

@@ -30,13 +30,18 @@ fi
 
 mounted=
 leave() {
-    for folder in $mounted; do umount "$room/$folder"; done
+    for folder in $mounted; do umount --recursive "$room/$folder"; done
 }
 trap leave EXIT
+# With what is mounted below: terminals and shared memory. As slaves, so that leaving takes nothing away outside.
 for folder in proc dev; do
-    mountpoint -q "$room/$folder" || { mount --bind "/$folder" "$room/$folder" && mounted="$folder $mounted"; }
+    mountpoint -q "$room/$folder" || {
+        mount --rbind "/$folder" "$room/$folder" && mount --make-rslave "$room/$folder" && mounted="$folder $mounted"
+    }
 done
 cp -L /etc/resolv.conf "$room/etc/resolv.conf"
+# debootstrap leaves this one to the installer.
+[ -e "$room/etc/hosts" ] || echo '127.0.0.1 localhost' >"$room/etc/hosts"
 # The certificates too: some networks sign the registries' pages themselves.
 [ ! -e /etc/ssl/certs/ca-certificates.crt ] || cp -L /etc/ssl/certs/ca-certificates.crt "$room/etc/ssl/certs/"
 
