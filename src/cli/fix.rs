@@ -11,7 +11,7 @@ use super::ExitStatus;
 use super::check::{Cause, CheckArgs, Finding, Telling, broken, failed, shown_path, skipped, survey};
 use super::progress::Progress;
 use super::session::{
-    Session, TestFlags, complain_of_engine, hint, is_stopped, print_bytes, stop_at_leisure, warn,
+    Session, TestFlags, complain_of_engine, hint, is_stopped, is_unread, print_bytes, stop_at_leisure, warn,
 };
 use super::stdin::{self, Stdin};
 use super::trying::{Patient, Proposed, State, all_repairs, find_patients, guarded, try_all};
@@ -306,6 +306,9 @@ impl Fixer<'_> {
             Finding::Skipped(path, skip) => return Err(Box::new(skipped(&path, &skip))),
             Finding::Failed(path, error) => return Err(Box::new(failed(&path, &error.to_string()))),
         };
+        if is_unread() && matches!(self.outlet, Outlet::Report | Outlet::Diff) {
+            return Err(Box::new(broken(file, diagnosis.into(), Answer::NotAsked)));
+        }
         let found = if for_tests {
             all_repairs(&file, self.session)
         } else {

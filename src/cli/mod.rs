@@ -1,7 +1,6 @@
 //! The command line: what can be asked, and which exit code answers it.
 
 use std::env;
-use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -182,7 +181,6 @@ pub fn main() -> ExitCode {
 fn answer(cli: Cli) -> ExitCode {
     match run(cli) {
         Ok(status) => status.into(),
-        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             session::complain(&format!("{error:#}"));
             ExitStatus::Failed.into()
@@ -214,14 +212,6 @@ fn run(cli: Cli) -> Result<ExitStatus> {
 fn completions(shell: clap_complete::Shell) -> Result<ExitStatus> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "lastmile", &mut script);
-    io::Write::write_all(&mut io::stdout().lock(), &script)?;
+    session::print_bytes(&script)?;
     Ok(ExitStatus::Clean)
-}
-
-/// A reader that went away, as `head` does, is no failure.
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error
-        .chain()
-        .filter_map(|cause| cause.downcast_ref::<io::Error>())
-        .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
 }

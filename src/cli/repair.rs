@@ -1,7 +1,7 @@
 //! `lastmile repair --jsonl`: texts in, candidates out, one JSON object a line each way.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead, Read, Write};
+use std::io::{self, BufRead, Read};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::ExitStatus;
-use super::progress::{Progress, aside};
-use super::session::{Session, TestFlags, complain_of_engine};
+use super::progress::Progress;
+use super::session::{Session, TestFlags, complain_of_engine, is_unread, print_bytes};
 use crate::change::Skip;
 use crate::io::examples::{Example, Examples};
 use crate::lang::python::Python;
@@ -104,7 +104,7 @@ pub(super) fn repair(args: &RepairArgs, session: &mut Session) -> Result<ExitSta
     session.config.repair.candidates = args.k;
     args.tests.apply(&mut session.config);
     session.config.repair.budget_ms = args.budget_ms.unwrap_or(session.config.repair.budget_ms);
-    let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());
+    let mut input = io::stdin().lock();
     let mut last_error = None;
     let mut n_answered = 0;
     let progress = Progress::open("texts repaired");
@@ -118,7 +118,10 @@ pub(super) fn repair(args: &RepairArgs, session: &mut Session) -> Result<ExitSta
         answer.ms = start.elapsed().as_secs_f64() * 1000.0;
         let mut line = serde_json::to_vec(&answer)?;
         line.push(b'\n');
-        aside(|| output.write_all(&line).and_then(|()| output.flush()))?;
+        print_bytes(&line)?;
+        if is_unread() {
+            break;
+        }
         progress.advance();
     }
     drop(progress);

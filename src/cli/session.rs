@@ -220,20 +220,30 @@ fn engine_settings(config: &Config) -> EngineSettings {
 
 /// Prints results, coloured where that is wanted and possible.
 pub(super) fn print(text: &str) -> Result<()> {
-    aside(|| {
-        let mut out = anstream::AutoStream::auto(io::stdout().lock());
-        out.write_all(text.as_bytes())?;
-        Ok(out.flush()?)
-    })
+    print_to(&mut anstream::AutoStream::auto(io::stdout().lock()), text.as_bytes())
 }
 
 /// Prints bytes as they are.
 pub(super) fn print_bytes(bytes: &[u8]) -> Result<()> {
-    aside(|| {
-        let mut out = io::stdout().lock();
-        out.write_all(bytes)?;
-        Ok(out.flush()?)
-    })
+    print_to(&mut io::stdout().lock(), bytes)
+}
+
+/// A reader that goes away, as `head` does, is no failure, and changes neither what is done nor the exit status.
+fn print_to(out: &mut impl Write, bytes: &[u8]) -> Result<()> {
+    match aside(|| out.write_all(bytes).and_then(|()| out.flush())) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+            IS_UNREAD.store(true, Ordering::Relaxed);
+            Ok(())
+        }
+        done => done.context("failed to write to stdout"),
+    }
+}
+
+static IS_UNREAD: AtomicBool = AtomicBool::new(false);
+
+/// Whether nobody reads what is printed any more.
+pub(super) fn is_unread() -> bool {
+    IS_UNREAD.load(Ordering::Relaxed)
 }
 
 /// Prints to stderr. Nothing is left to do when that fails.

@@ -72,4 +72,6 @@ mod tidy;
 #[cfg(unix)]
 mod traced;
 #[cfg(unix)]
+mod unread;
+#[cfg(unix)]
 mod workbook;
