@@ -1,5 +1,6 @@
 //! What a project's own environment holds, without running anything of it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -9,9 +10,10 @@ use crate::suite::discover::{Listing, wanted};
 /// Larger files are not read to find out how tests are run, or what imports what.
 const MAX_TEXT: u64 = 1 << 20;
 
-/// What conventions want to know of a project. `tree` is a copy of it.
-pub fn look(survey: &Survey, tree: &Path) -> Listing {
-    let files: Vec<String> = survey.files.iter().filter_map(|path| slashed(path)).collect();
+/// What conventions want to know of a project. `tree` is a copy of it, which holds `others` besides what is on disk.
+pub fn look<'p>(survey: &'p Survey, others: impl Iterator<Item = &'p Path>, tree: &Path) -> Listing {
+    let paths: BTreeSet<&Path> = survey.files.iter().map(PathBuf::as_path).chain(others).collect();
+    let files: Vec<String> = paths.into_iter().filter_map(slashed).collect();
     let wanted = wanted(&files).into_iter().map(str::to_owned);
     let texts = wanted.filter_map(|file| Some((file.clone(), text(&tree.join(file))?))).collect();
     let mut listing = Listing { files, texts, ..Listing::default() };

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::environment::{look, readable, slashed, text};
+use super::environment::{look, readable, text};
 use super::trace;
 use super::tree::{Source, Survey, TreeError, read_result, survey};
 use crate::imports::{Imports, Seeing};
@@ -60,11 +60,7 @@ impl<'r> Trial<'r> {
         let copy = fresh_folder()?;
         let tree = copy.path().join("tree");
         survey.copy(&tree, &overlay)?;
-        let mut listing = look(&survey, &tree);
-        for (path, _) in &overlay {
-            let path = slashed(path).filter(|path| !listing.files.contains(path));
-            listing.files.extend(path);
-        }
+        let listing = look(&survey, overlay.iter().map(|(path, _)| path.as_path()), &tree);
         let Some(suite) = Suite::new(settings, &listing)? else { return Ok(None) };
         let python = listing.files.iter().filter(|file| is_python(file));
         let texts: BTreeMap<String, String> =

@@ -147,3 +147,12 @@ fn variables_say_what_is_pushed() {
     command.env("PRE_COMMIT_TO_REF", before.trim());
     assert_eq!(repo.run(&mut command).code, Some(0));
 }
+
+#[test]
+fn tests_that_are_gone_from_disk_count() {
+    let repo = pushed();
+    repo.git(["rm", "--quiet", "lastmile.toml"]);
+    commit(&repo, "lib.py", LIB.replace("a + b", "a - b"));
+    std::fs::remove_file(repo.root.join("test_lib.py")).expect("it is ours");
+    assert!(push(&repo, ["push", "--quiet"], false).contains("`lib.py` parses, and its tests fail"));
+}
