@@ -9,6 +9,8 @@ pub struct Diagnosis {
     pub faults: Vec<Fault>,
     /// How many more were found on lines that ask to be left alone.
     pub n_ignored: usize,
+    /// The faults are merge conflicts, each at the line that opens it. What else may be wrong is not told.
+    pub is_conflict: bool,
 }
 
 /// Finds the faults of `text`. The newest grammar decides, whatever the project is written for: a
@@ -26,12 +28,37 @@ pub fn diagnose(text: &str, language: &dyn Language) -> Diagnosis {
         }
         faults.retain(|fault| !comment_says(line_at(text, fault.span.start), marker, "lastmile: ignore"));
     }
+    if !faults.is_empty() {
+        let conflicts = conflicts(text);
+        if !conflicts.is_empty() {
+            return Diagnosis { n_ignored: n_found - faults.len(), faults: conflicts, is_conflict: true };
+        }
+    }
     let end = text.trim_end().len();
     for fault in faults.iter_mut().filter(|fault| fault.span.start > end) {
         // What is noticed at the very end is missing after the last thing written.
         fault.span = end..end;
     }
-    Diagnosis { n_ignored: n_found - faults.len(), faults }
+    Diagnosis { n_ignored: n_found - faults.len(), faults, is_conflict: false }
+}
+
+/// Both sides of a merge that git left for a person to choose from.
+fn conflicts(text: &str) -> Vec<Fault> {
+    let (mut conflicts, mut opened, mut is_divided) = (Vec::new(), None, false);
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        let word = line.trim_end();
+        if word == "<<<<<<<" || word.starts_with("<<<<<<< ") {
+            (opened, is_divided) = (Some(start..start + word.len()), false);
+        } else if word == "=======" {
+            is_divided = true;
+        } else if (word == ">>>>>>>" || word.starts_with(">>>>>>> ")) && is_divided {
+            let message = "merge conflict that is not resolved".to_owned();
+            conflicts.extend(opened.take().map(|span| Fault { span, message, code: 1 }));
+        }
+        start += line.len();
+    }
+    conflicts
 }
 
 fn line_at(text: &str, byte: usize) -> &str {
@@ -82,6 +109,19 @@ mod tests {
         check("print 'a'  # lastmile: ignored\n", 1, 0);
         check("# lastmile: ignore-file\nprint 'a'\nprint 'b'\n", 0, 2);
         check("print 'a'\nprint 'b'  # lastmile: ignore\n", 1, 1);
+    }
+
+    #[test]
+    fn a_conflict_is_one_fault() {
+        let conflict = "<<<<<<< HEAD\nb = 2\n||||||| base\nb = 0\n=======\nb = 3\n>>>>>>> other\n";
+        let text = format!("a = 1\n{conflict}c = (\n{conflict}").replace('\n', "\r\n");
+        let diagnosis = diagnose(&text, &Python);
+        let places: Vec<_> = diagnosis.faults.iter().map(|fault| place(&text, fault.span.start).line).collect();
+        assert_eq!((diagnosis.is_conflict, places), (true, vec![2, 10]));
+        check(&format!("x = \"\"\"\n{conflict}\"\"\"\n"), 0, 0);
+        let is_conflict = |text: &str| diagnose(text, &Python).is_conflict;
+        assert!(!is_conflict("<<<<<<< HEAD\na = 1\n=======\n"), "half of one is a slip like others");
+        assert!(!is_conflict("=======\n>>>>>>> other\n"));
     }
 
     #[test]

@@ -53,6 +53,14 @@ pub fn repair(text: &str, ask: &Ask<'_>, denoiser: &mut dyn Denoiser) -> Result<
     if repair.diagnosis.faults.is_empty() {
         return Ok(repair);
     }
+    if repair.diagnosis.is_conflict {
+        repair.reason = Some("which side of a merge is wanted only its author knows".to_owned());
+        return Ok(repair);
+    }
+    if repair.diagnosis.n_ignored > 0 {
+        repair.reason = Some("it cannot parse while a line that is to be left alone does not".to_owned());
+        return Ok(repair);
+    }
     let windows = match repair_windows(text, ask, denoiser)? {
         Ok(windows) => windows,
         Err(reason) => {
@@ -390,13 +398,21 @@ mod tests {
     }
 
     #[test]
-    fn a_healthy_text_asks_nothing() {
+    fn what_is_healthy_or_for_people_to_decide_asks_nothing() {
         struct Silent;
         impl Denoiser for Silent {
             fn repair(&mut self, _: &Request) -> Result<Response, EngineError> {
                 panic!("nobody should have asked")
             }
         }
-        assert!(repair("x = 1\n", &ask(), &mut Silent).expect("not asked").suggestions.is_empty());
+        for (text, has_reason) in [
+            ("x = 1\n", false),
+            ("<<<<<<< HEAD\nx = 1\n=======\nx = 2\n>>>>>>> other\n", true),
+            ("print 1  # lastmile: ignore\nprint 2\n", true),
+        ] {
+            let repair = repair(text, &ask(), &mut Silent).expect("not asked");
+            assert!(repair.suggestions.is_empty());
+            assert_eq!(repair.reason.is_some(), has_reason, "{text:?}");
+        }
     }
 }
