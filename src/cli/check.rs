@@ -1,5 +1,6 @@
 //! `lastmile check`: what does not parse, and where. Starts no engine.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -94,7 +95,10 @@ fn survey_files(paths: &[PathBuf], session: &Session) -> Result<Survey> {
     drop(progress);
     let mut found = found.into_inner().expect("no holder panics");
     found.sort_by(|x, y| x.path().cmp(y.path()));
-    found.dedup_by(|x, y| x.path() == y.path());
+    if roots.len() > 1 {
+        let mut seen = HashSet::new();
+        found.retain(|one| seen.insert(files::real(one.path())));
+    }
     let n_checked = AtomicUsize::new(0);
     let judges = rayon::ThreadPoolBuilder::new().stack_size(STACK).build()?;
     let progress = Progress::up_to(found.len(), "checking");
@@ -184,6 +188,15 @@ pub(super) fn failed(path: &Path, reason: &str) -> FileReport {
     FileReport { path: shown_path(path), outcome: Outcome::Failed(reason.to_owned()) }
 }
 
+/// A path as `git apply` and `patch -p1` find it from here; or why they cannot.
+fn place_in_diff(path: &str) -> Result<String, &'static str> {
+    if path.contains(char::REPLACEMENT_CHARACTER) {
+        return Err("its name is not UTF-8; `--write` repairs it");
+    }
+    let inside = files::from_here(Path::new(path));
+    Ok(shown_path(&inside.ok_or("it lies outside of this folder; run lastmile in one that holds it")?))
+}
+
 /// The diff of a file as its bytes stand on the disk, so that it applies; in UTF-8 where they are in UTF-16.
 fn print_diff(path: &str, broken: &Broken, after: &str) -> Result<()> {
     if let Some(cell) = &broken.cell {
@@ -253,10 +266,13 @@ impl Telling {
     /// Prints only the diff; the rest goes to stderr.
     pub(super) fn tell_diff(&mut self, report: &FileReport) -> Result<()> {
         self.count(report);
-        let path = report.path.trim_start_matches('/');
         if let Outcome::Broken(broken) = &report.outcome {
             if let Some(after) = broken.after() {
-                return print_diff(path, broken, after);
+                match place_in_diff(&report.path) {
+                    Ok(path) => return print_diff(&path, broken, after),
+                    Err(why) => warn(&format!("the repair of `{}` is not in the diff: {why}", report.path)),
+                }
+                return Ok(());
             }
             let what = if broken.failing.is_some() { "fails its tests" } else { "does not parse" };
             warn(&format!("`{}` {what}, and there is no suggestion", report.path));

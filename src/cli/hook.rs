@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::env;
 use std::fs;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -394,14 +394,7 @@ fn save(repo: &Repo, change: &Change) -> Result<()> {
 
 /// A path as the index names it, from one as the user does.
 pub(super) fn relative(repo: &Repo, path: &Path) -> PathBuf {
-    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let mut plain = PathBuf::new();
-    for component in absolute.components() {
-        match component {
-            Component::ParentDir => _ = plain.pop(),
-            other => plain.push(other),
-        }
-    }
+    let plain = files::absolute(path);
     if let Ok(inside) = plain.strip_prefix(repo.root()) {
         return inside.to_owned();
     }

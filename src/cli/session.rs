@@ -50,7 +50,7 @@ impl Session {
     /// The folder that patterns in the settings are relative to.
     pub(super) fn root(&self) -> PathBuf {
         let folder = self.config_path.as_deref().and_then(Path::parent).unwrap_or(Path::new("."));
-        std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned())
+        files::absolute(folder)
     }
 
     /// The language version that the project around `path` is written for.

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -109,8 +109,31 @@ fn path_of(error: &ignore::Error) -> Option<PathBuf> {
     }
 }
 
-fn absolute(path: &Path) -> PathBuf {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+/// The path from the root, without `.` and `..`. Links stay.
+pub fn absolute(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut plain = PathBuf::new();
+    for component in absolute.components() {
+        match component {
+            Component::ParentDir => _ = plain.pop(),
+            other => plain.push(other),
+        }
+    }
+    plain
+}
+
+/// The path from the root with links followed, or as it is named where that is not possible.
+pub fn real(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| absolute(path))
+}
+
+/// The path from the folder where the program runs; `None` when it lies elsewhere.
+pub fn from_here(path: &Path) -> Option<PathBuf> {
+    let here = std::env::current_dir().ok()?;
+    let path = absolute(path);
+    let inside = |path: &Path| path.strip_prefix(&here).ok().map(Path::to_owned);
+    // The folder may have been reached through a link.
+    inside(&path).or_else(|| inside(&real(path.parent()?).join(path.file_name()?)))
 }
 
 /// The first bytes of a file, enough for a `#!` line.

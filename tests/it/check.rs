@@ -133,6 +133,9 @@ fn gitignore_and_exclude_are_honoured() {
     assert_eq!(sandbox.run(&["check"]).code, Some(0));
     assert_eq!(sandbox.run(&["check", "build/bad.py"]).code, Some(1), "named files are not ignored");
     assert_eq!(sandbox.run(&["check", "vendor/bad.py"]).code, Some(0), "but excluded ones are");
+    assert_eq!(sandbox.run(&["check", "build/../vendor/bad.py"]).code, Some(0), "however they are named");
+    let here = sandbox.root().join("build");
+    assert_eq!(sandbox.answer(sandbox.command(&["check", ".."]).current_dir(here)).code, Some(0));
     let elsewhere = Sandbox::new(&[("vendor/bad.py", b"f(\n")]);
     let elsewhere = elsewhere.root().join("vendor/bad.py");
     let answer = sandbox.run(&["check", &elsewhere.to_string_lossy()]);
@@ -262,35 +265,12 @@ fn odd_kinds_of_files_do_no_harm() {
     1 | f(
       |   ^ unexpected EOF while parsing
 
-    error: `real.py` does not parse
-     --> real.py:1:3
-      |
-    1 | f(
-      |   ^ unexpected EOF while parsing
-
     --- stderr
     error: `dangling.py` cannot be read: No such file or directory (os error 2)
     warning: `pipe.py` was left alone: it is not a regular file
-    checked 3 files: 3 do not parse (3 faults), 1 skipped, 1 failed
+    checked 2 files: 2 do not parse (2 faults), 1 skipped, 1 failed
     --- exit 2
     ");
-}
-
-#[cfg(unix)]
-#[test]
-fn a_reader_that_leaves_is_no_failure() {
-    let sandbox = Sandbox::new(&[]);
-    for number in 0..300 {
-        sandbox.write(&format!("f{number}.py"), b"print((1)\n");
-    }
-    let mut command = sandbox.command(&["check"]);
-    let mut child = command
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .expect("it starts");
-    drop(child.stdout.take());
-    assert_eq!(child.wait().expect("it ends").code(), Some(0));
 }
 
 #[test]

@@ -125,6 +125,58 @@ fn diffs_apply_with_git() {
     assert_eq!(sandbox.read("sub/bom.py"), b"\xef\xbb\xbff()\n");
 }
 
+#[test]
+fn diffs_name_files_from_here() {
+    let sandbox = Sandbox::new(&[BAD, ("sub/m.py", BAD.1)]);
+    let named = |paths: &[&str]| sandbox.run(&[&["fix", "--diff"], paths].concat());
+    let diff = named(&["sub/m.py"]);
+    assert!(diff.stdout.starts_with("--- a/sub/m.py\n+++ b/sub/m.py\n"), "{diff}");
+    let absolute = sandbox.root().join("sub");
+    for other in ["sub/./m.py", "./sub/../sub/m.py", &absolute.to_string_lossy()] {
+        assert_eq!(named(&[other]).stdout, diff.stdout);
+    }
+    let from_sub = |args: &[&str]| sandbox.answer(sandbox.command(args).current_dir(&absolute));
+    assert_snapshot!(from_sub(&["fix", "--diff", "m.py", "../bad.py"]), @"
+    --- stdout
+    --- a/m.py
+    +++ b/m.py
+    @@ -1,3 +1,3 @@
+     import os
+     
+    -print((1)
+    +print((1))
+    --- stderr
+    warning: the repair of `../bad.py` is not in the diff: it lies outside of this folder; run lastmile in one that holds it
+    checked 2 files: 2 do not parse (2 faults), 2 with a suggestion
+    --- exit 1
+    ");
+}
+
+#[test]
+fn a_file_with_two_names_is_repaired_once() {
+    let sandbox = Sandbox::new(&[BAD]);
+    assert_snapshot!(sandbox.run(&["fix", "--write", "bad.py", "./bad.py", "../files/bad.py"]), @"
+    --- stdout
+    error: `../files/bad.py` does not parse
+     --> ../files/bad.py:3:10
+      |
+    3 | print((1)
+      |          ^ unexpected EOF while parsing
+    repaired: safe (parses, 95 % sure)
+    --- a/../files/bad.py
+    +++ b/../files/bad.py
+    @@ -1,3 +1,3 @@
+     import os
+     
+    -print((1)
+    +print((1))
+
+    --- stderr
+    checked 1 file: 1 does not parse (1 fault), 1 repaired
+    --- exit 0
+    ");
+}
+
 #[track_caller]
 fn check_bytes(before: &[u8], after: &[u8]) {
     let sandbox = Sandbox::new(&[("f.py", before)]);
