@@ -276,7 +276,7 @@ mod tests {
                 votes: 0,
                 steps: Vec::new(),
             });
-            Ok(Response { id: request.id, candidates: proposals.collect(), refused: None, ms: 0.0 })
+            Ok(Response { id: request.id, candidates: proposals.collect(), ..Response::default() })
         }
     }
 

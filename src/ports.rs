@@ -39,6 +39,12 @@ pub enum EngineError {
     #[error("`{}` has no weights for `{lang}`", program.display())]
     NoWeights { program: PathBuf, lang: String },
 
+    #[error("`{}` cannot repair `{lang}`: {reason}", program.display())]
+    Failed { program: PathBuf, lang: String, reason: String },
+
+    #[error("`{}` did not start within {} s{stderr}", program.display(), waited.as_secs_f32())]
+    Slow { program: PathBuf, waited: Duration, stderr: String },
+
     #[error("`{}` gave no answer within {} s{stderr}", program.display(), waited.as_secs_f32())]
     Late { program: PathBuf, waited: Duration, stderr: String },
 
@@ -63,10 +69,17 @@ impl EngineError {
             EngineError::Late { .. } => {
                 "raise `engine.grace_ms` or lower `repair.budget_ms` in lastmile.toml"
             }
-            EngineError::Start { .. } | EngineError::Died { .. } | EngineError::Garbage { .. } => {
-                "run `lastmile doctor` to see what was found"
-            }
+            EngineError::Slow { .. } => "raise `engine.start_ms` in lastmile.toml",
+            EngineError::Start { .. }
+            | EngineError::Died { .. }
+            | EngineError::Garbage { .. }
+            | EngineError::Failed { .. } => "run `lastmile doctor` to see what was found",
         }
+    }
+
+    /// Whether texts in other languages may be repaired all the same.
+    pub fn is_of_language(&self) -> bool {
+        matches!(self, EngineError::NoWeights { .. } | EngineError::Failed { .. })
     }
 }
 

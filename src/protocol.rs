@@ -69,13 +69,16 @@ impl Request {
 }
 
 /// The answer to a [`Request`], best candidate first.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Response {
     pub id: u64,
     pub candidates: Vec<Proposal>,
     /// Why there is no candidate, when the request itself was at fault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
+    /// Why no request of this kind can be answered: weights that are of no use, a device that is not there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
     pub ms: f64,
 }
 

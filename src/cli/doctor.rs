@@ -8,11 +8,13 @@ use clap::Args;
 use super::session::{Session, complain, complain_of_engine, load_config, print};
 use super::{ExitStatus, Global};
 use crate::config::DEFAULTS;
-use crate::io::engine::{find_models, find_program};
+use crate::io::engine::{Engine, find_models, find_program};
 use crate::io::files;
 use crate::io::pwsh::find_pwsh;
 use crate::lang::LANGUAGES;
 use crate::pack::Manifest;
+use crate::ports::{Denoiser as _, EngineError};
+use crate::protocol::{Aim, Request};
 
 #[derive(Args)]
 pub(super) struct ConfigArgs {
@@ -45,12 +47,20 @@ pub(super) fn doctor(session: &mut Session) -> Result<ExitStatus> {
         ("sandbox", sandbox(session)),
     ];
     let greeting = session.engine.greeting();
+    let mut failed = Vec::new();
     if let Ok(greeting) = &greeting {
         lines.push(("engine version", greeting.engine.clone()));
         lines.push(("device", greeting.device.clone()));
         for language in LANGUAGES {
             let has_weights = greeting.languages.iter().any(|name| name == language.name());
-            lines.push((language.name(), if has_weights { "ready" } else { "no weights" }.to_owned()));
+            let tried = if has_weights { try_out(language.name(), &mut session.engine) } else { Ok(()) };
+            let state = match &tried {
+                Err(_) => "fails",
+                Ok(()) if has_weights => "ready",
+                Ok(()) => "no weights",
+            };
+            lines.push((language.name(), state.to_owned()));
+            failed.extend(tried.err());
         }
     }
     for (name, value) in lines {
@@ -58,17 +68,37 @@ pub(super) fn doctor(session: &mut Session) -> Result<ExitStatus> {
     }
     let models = find_models(settings.models.as_deref());
     let wrong: Vec<String> = models.iter().flat_map(|models| wrong_packs(models)).collect();
-    for message in &wrong {
-        complain(message);
+    for message in wrong.iter().cloned().chain(failed.iter().map(ToString::to_string)) {
+        complain(&message);
     }
+    let is_well = wrong.is_empty() && failed.is_empty();
     match greeting {
-        Ok(greeting) if !greeting.languages.is_empty() && wrong.is_empty() => Ok(ExitStatus::Clean),
+        Ok(greeting) if !greeting.languages.is_empty() && is_well => Ok(ExitStatus::Clean),
         Ok(_) => Ok(ExitStatus::Failed),
         Err(error) => {
             complain_of_engine(&error);
             Ok(ExitStatus::Failed)
         }
     }
+}
+
+/// Has the engine read its weights for a language and use them once.
+fn try_out(lang: &str, engine: &mut Engine) -> Result<(), EngineError> {
+    let text = "(".to_owned();
+    let request = Request {
+        id: 0,
+        lang: lang.to_owned(),
+        start: 0,
+        end: text.len(),
+        text,
+        aim: Aim::Parses,
+        target: None,
+        k: 1,
+        budget_ms: 1000,
+        seed: 0,
+        trace: false,
+    };
+    engine.repair(&request).map(drop)
 }
 
 /// What guards tests here, and why nothing stronger does.

@@ -12,7 +12,7 @@ use tch::{Device, Kind};
 use super::denoise::{Denoiser, SearchLimits};
 use super::weights::load_pack;
 use crate::lang::{self, LANGUAGES};
-use crate::protocol::{Aim, Greeting, Request, Response, VERSION};
+use crate::protocol::{Aim, Greeting, Proposal, Request, Response, VERSION};
 
 /// Packs by language, read when first asked for.
 pub struct Server {
@@ -60,20 +60,24 @@ impl Server {
         let start = Instant::now();
         let request: Result<Request, _> = serde_json::from_str(line);
         let id = request.as_ref().map_or(0, |request| request.id);
-        let result = request.map_err(|error| error.to_string()).and_then(|request| {
+        let mut response = Response { id, ..Response::default() };
+        match request {
+            Err(error) => response.refused = Some(error.to_string()),
             // The last panic boundary: a bad shape answers this request and leaves the next alone.
-            catch_unwind(AssertUnwindSafe(|| self.repair(&request)))
-                .unwrap_or_else(|_| Err("the network failed".to_owned()))
-        });
-        let ms = start.elapsed().as_secs_f64() * 1e3;
-        match result {
-            Ok(candidates) => Response { id, candidates, refused: None, ms },
-            Err(reason) => Response { id, candidates: Vec::new(), refused: Some(reason), ms },
+            Ok(request) => match catch_unwind(AssertUnwindSafe(|| self.repair(&request))) {
+                Ok(Ok(Ok(candidates))) => response.candidates = candidates,
+                Ok(Ok(Err(reason))) => response.refused = Some(reason),
+                Ok(Err(error)) => response.failed = Some(format!("{error:#}")),
+                Err(_) => response.failed = Some("the network failed".to_owned()),
+            },
         }
+        response.ms = start.elapsed().as_secs_f64() * 1e3;
+        response
     }
 
-    fn repair(&mut self, request: &Request) -> Result<Vec<crate::protocol::Proposal>, String> {
-        self.pack(&request.pack()).map_err(|error| format!("{error:#}"))?.repair(request)
+    /// Candidates, or why the request cannot be answered; an error when none like it could be.
+    fn repair(&mut self, request: &Request) -> Result<Result<Vec<Proposal>, String>> {
+        Ok(self.pack(&request.pack())?.repair(request))
     }
 
     /// The pack of a language, or that for its tests.

@@ -64,7 +64,7 @@ impl Engine {
         let wait = Duration::from_millis(request.budget_ms) + self.settings.grace;
         let running = self.running()?;
         let answer = running.ask(request, wait);
-        if answer.as_ref().is_err_and(|error| !matches!(error, EngineError::NoWeights { .. })) {
+        if answer.as_ref().is_err_and(|error| !error.is_of_language()) {
             self.running = None;
         }
         answer
@@ -87,8 +87,7 @@ impl Denoiser for Engine {
         }
         match &answer {
             Ok(_) => self.n_failures = 0,
-            // It may have those of another language.
-            Err(EngineError::NoWeights { .. }) => {}
+            Err(error) if error.is_of_language() => {}
             Err(error) => {
                 let is_final = !matches!(error, EngineError::Late { .. } | EngineError::Died { .. });
                 self.n_failures = if is_final { MAX_FAILURES } else { self.n_failures + 1 };
@@ -132,7 +131,10 @@ impl Running {
     }
 
     fn greet(&mut self, wait: Duration) -> Result<Greeting, EngineError> {
-        let line = self.receive(wait)?;
+        let line = self.receive(wait).map_err(|error| match error {
+            EngineError::Late { program, waited, stderr } => EngineError::Slow { program, waited, stderr },
+            other => other,
+        })?;
         // Another version may have other fields: its number is read alone first.
         let found = serde_json::from_str::<serde_json::Value>(&line)
             .ok()
@@ -158,6 +160,9 @@ impl Running {
         self.process.send(line);
         let line = self.receive(wait)?;
         match serde_json::from_str::<Response>(&line) {
+            Ok(Response { id, failed: Some(reason), .. }) if id == request.id => {
+                Err(EngineError::Failed { program: self.program.clone(), lang, reason })
+            }
             Ok(response) if response.id == request.id => Ok(response),
             _ => Err(self.garbage(&line)),
         }

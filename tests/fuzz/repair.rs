@@ -55,7 +55,7 @@ impl Denoiser for Guessing<'_, '_> {
         for _ in 0..self.0.int_in_range(0..=4).unwrap_or_default() {
             candidates.extend(proposal(window, self.0));
         }
-        Ok(Response { id: request.id, candidates, refused: None, ms: 0.0 })
+        Ok(Response { id: request.id, candidates, ..Response::default() })
     }
 }
 

@@ -51,6 +51,9 @@ for line in sys.stdin:
         time.sleep(0.05)
     if how == "is late":
         time.sleep(60)
+    if how == "is unfit":
+        send({"id": request["id"], "candidates": [], "failed": "the network failed", "ms": 1.0})
+        continue
     if how == "talks nonsense":
         print("I think you forgot a bracket\x07", flush=True)
         continue

@@ -51,8 +51,8 @@ fn late() {
     checked 3 files: 2 do not parse (2 faults)
     ");
     assert_snapshot!(check("is slow to start").stderr, @"
-    error: `[temp]/engine/engine.py` gave no answer within 2 s
-    hint: raise `engine.grace_ms` or lower `repair.budget_ms` in lastmile.toml
+    error: `[temp]/engine/engine.py` did not start within 2 s
+    hint: raise `engine.start_ms` in lastmile.toml
     checked 3 files: 2 do not parse (2 faults)
     ");
     assert_snapshot!(check("is deaf").stderr, @"
@@ -140,4 +140,13 @@ fn a_batch_ends_and_says_so() {
     assert_eq!(answer.stdout.lines().filter(|line| line.contains("\"candidates\":[]")).count(), 50);
     assert_eq!(answer.code, Some(2), "{answer}");
     assert!(sandbox.n_engine_starts() <= 6, "a hopeless engine is not started for every row");
+}
+
+#[test]
+fn unfit() {
+    assert_snapshot!(check("is unfit").stderr, @"
+    error: `[temp]/engine/engine.py` cannot repair `python`: the network failed
+    hint: run `lastmile doctor` to see what was found
+    checked 3 files: 2 do not parse (2 faults)
+    ");
 }

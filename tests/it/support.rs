@@ -27,7 +27,7 @@ impl Denoiser for ScriptedDenoiser {
         });
         let candidates = proposals.collect();
         self.requests.push(request.clone());
-        Ok(Response { id: request.id, candidates, refused: None, ms: 0.0 })
+        Ok(Response { id: request.id, candidates, ..Response::default() })
     }
 }
 
