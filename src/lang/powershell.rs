@@ -2285,6 +2285,10 @@ impl<'t> Parser<'t> {
             let message = format!("Missing name after {} keyword.", self.word(token));
             return self.missing(Code::Name, token.end, message);
         }
+        if self.strict && KEYWORDS.iter().any(|keyword| keyword.eq_ignore_ascii_case(self.word(name))) {
+            // It may be one, and nobody could call it.
+            self.unexpected(name);
+        }
         self.skip_newlines();
         let mut end = name.end;
         let mut has_parameters = false;
@@ -3610,8 +3614,16 @@ mod tests {
     }
 
     #[test]
-    fn a_stray_else_is_a_flaw() {
-        for text in ["else { }", "f; elseif ($a) { }", "catch { }", "until ($a)"] {
+    fn keywords_out_of_place_are_flaws() {
+        let texts = [
+            "else { }",
+            "f; elseif ($a) { }",
+            "catch { }",
+            "until ($a)",
+            "function Else { }",
+            "filter if($a) { }",
+        ];
+        for text in texts {
             assert!(PowerShell.faults(text, Dialect::default()).is_empty(), "{text:?}");
             assert!(!PowerShell.flaws(text, Dialect::default()).is_empty(), "{text:?}");
         }
