@@ -134,6 +134,11 @@ impl SourceFile {
         Ok(Self { path, language, text, cell: None, encoding })
     }
 
+    /// Whether it is a cell of a table of text, which only may be a formula.
+    pub fn is_in_table(&self) -> bool {
+        is_table(&self.path)
+    }
+
     pub fn encoding(&self) -> Encoding {
         self.encoding
     }

@@ -116,7 +116,8 @@ mod tests {
         let conflict = "<<<<<<< HEAD\nb = 2\n||||||| base\nb = 0\n=======\nb = 3\n>>>>>>> other\n";
         let text = format!("a = 1\n{conflict}c = (\n{conflict}").replace('\n', "\r\n");
         let diagnosis = diagnose(&text, &Python);
-        let places: Vec<_> = diagnosis.faults.iter().map(|fault| place(&text, fault.span.start).line).collect();
+        let places: Vec<_> =
+            diagnosis.faults.iter().map(|fault| place(&text, fault.span.start).line).collect();
         assert_eq!((diagnosis.is_conflict, places), (true, vec![2, 10]));
         check(&format!("x = \"\"\"\n{conflict}\"\"\"\n"), 0, 0);
         let is_conflict = |text: &str| diagnose(text, &Python).is_conflict;

@@ -87,6 +87,12 @@ impl Calibration {
         }
     }
 
+    /// The same, with which no repair is safe.
+    #[must_use]
+    pub fn without_safe(self) -> Self {
+        Self { threshold: f64::INFINITY, ..self }
+    }
+
     /// The logistic function of the weighted sum.
     pub fn confidence(&self, features: &Features) -> f64 {
         let weight = |name: &str| self.weights.get(name).copied().unwrap_or_default();
@@ -115,8 +121,9 @@ pub fn rank(
         .zip(all)
         .map(|(verified, features)| {
             let confidence = calibration.map(|calibration| calibration.confidence(&features));
-            let is_safe =
+            let is_sure =
                 calibration.zip(confidence).is_some_and(|(c, confidence)| confidence >= c.threshold);
+            let is_safe = is_sure && !language.is_in_doubt(before, &verified.candidate().text);
             let applicability = if is_safe { Applicability::Safe } else { Applicability::NeedsReview };
             Ranked { verified, features, confidence, applicability }
         })

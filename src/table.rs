@@ -1,7 +1,8 @@
 //! Formulas in a table of text (`.csv`, `.tsv`): read them all, write repaired ones back.
 //!
-//! A field that starts with `=` is a formula to Excel. Texts such as `=== part 2 ===` start so, too, and
-//! Excel keeps them as texts without a word; so only what has a function or a cell in it is judged.
+//! A field that starts with `=` is a formula to Excel. Texts such as `=== part 2 ===` and `=> B2` start so, too, and
+//! Excel keeps them as texts without a word; so only what goes on like a formula, and has a function or a cell in it,
+//! is judged.
 
 use std::ops::Range;
 
@@ -107,12 +108,24 @@ fn field(rest: &str, separator: char) -> Option<usize> {
 fn formula(raw: &str, may_be_cut: bool) -> Option<String> {
     let quoted = raw.strip_prefix('"').and_then(|inner| inner.strip_suffix('"'));
     let text = quoted.map_or_else(|| raw.to_owned(), |inner| inner.replace("\"\"", "\""));
-    if !text.starts_with('=') || !calls_or_refers(&text) {
+    if !goes_on_like_one(text.strip_prefix('=')?) || !calls_or_refers(&text) {
         return None;
     }
     // Without quotes, a comma between arguments cuts a formula in two: the table is at fault, not the formula.
     let is_cut = quoted.is_none() && may_be_cut && text.matches('(').count() > text.matches(')').count();
     (!is_cut).then_some(text)
+}
+
+/// Whether a formula may go on like this after its `=`: with an operand or a sign, and not as e-mail writes
+/// bytes, in two digits between signs.
+fn goes_on_like_one(rest: &str) -> bool {
+    let opens = |c: char| c.is_alphanumeric() || "_\\$([{\"'@#+-.“”".contains(c);
+    let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'A'..=b'F');
+    let is_bytes = match rest.as_bytes() {
+        [a, b, b'=', c, d, ..] => [a, b, c, d].into_iter().all(is_digit),
+        _ => false,
+    };
+    rest.trim_start().starts_with(opens) && !is_bytes
 }
 
 #[cfg(test)]
@@ -144,6 +157,8 @@ mod tests {
         for table in [
             "",
             "=== part A ===,=>,==,=)\n",
+            "==A1==,=> B2,==> A1 is first,=^.^= C3\n\"== Q3 results (draft) ==\"\n",
+            "=E2=80=A2 item,=C3=A9t=C3=A9\n",
             "=?utf-8?B?aGVsbG8=?=,x\n",
             "a;b\n1;=SUM(A1;A2)\n",
             "a,b\n=SUM(A1,A2)\n",

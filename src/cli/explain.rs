@@ -47,8 +47,7 @@ pub(super) struct Explained {
 
 pub(super) fn explain(args: &ExplainArgs, session: &mut Session) -> Result<ExitStatus> {
     let file = read(&args.file, session.config.files.limit(&args.file))?;
-    let dialect = session.dialect(&file.path, file.language);
-    let (ask, engine) = session.ask(file.language, dialect);
+    let (ask, engine) = session.ask_for(&file);
     let repair = match repair(&file.text, &Ask { trace: true, ..ask }, engine) {
         Ok(repair) => repair,
         Err(error) => {

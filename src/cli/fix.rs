@@ -312,8 +312,7 @@ impl Fixer<'_> {
         let found = if for_tests {
             all_repairs(&file, self.session)
         } else {
-            let dialect = self.session.dialect(&file.path, file.language);
-            let (ask, engine) = self.session.ask(file.language, dialect);
+            let (ask, engine) = self.session.ask_for(&file);
             repair(&file.text, &ask, engine)
         };
         match found {

@@ -288,8 +288,7 @@ impl Run<'_> {
                 Answer::Nothing("the time for repairs is up (`hook.budget_ms`)".to_owned()),
             ));
         };
-        let dialect = self.session.dialect(&self.repo.root().join(&file.path), file.language);
-        let (mut ask, engine) = self.session.ask(file.language, dialect);
+        let (mut ask, engine) = self.session.ask_for_one_at(&file, &self.repo.root().join(&file.path));
         let n_windows = left.as_millis() / u128::from(ask.budget_ms.max(1));
         ask.max_windows = ask.max_windows.min(usize::try_from(n_windows).unwrap_or(usize::MAX).max(1));
         let found = match repair(&file.text, &ask, engine) {

@@ -112,6 +112,22 @@ impl Session {
         Ok(Guarded { sandbox, memory: tests.memory_mib << 20, environment: tests.environment.clone() })
     }
 
+    /// What to ask the engine for a file, and the engine to ask.
+    pub(super) fn ask_for(&mut self, file: &SourceFile) -> (Ask<'_>, &mut Engine) {
+        self.ask_for_one_at(file, &file.path)
+    }
+
+    /// The same for a file that stands for the one at `place`.
+    pub(super) fn ask_for_one_at(&mut self, file: &SourceFile, place: &Path) -> (Ask<'_>, &mut Engine) {
+        let dialect = self.dialect(place, file.language);
+        let (mut ask, engine) = self.ask(file.language, dialect);
+        // What starts with `=` in a table may be a text all the same.
+        if file.is_in_table() {
+            ask.calibration = ask.calibration.map(Calibration::without_safe);
+        }
+        (ask, engine)
+    }
+
     /// What to ask the engine for a text, and the engine to ask.
     pub(super) fn ask(
         &mut self,

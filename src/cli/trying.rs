@@ -192,8 +192,7 @@ fn overlay(
 
 /// More repairs than are shown: the tests choose among them.
 pub(super) fn all_repairs(file: &SourceFile, session: &mut Session) -> Result<Repair, EngineError> {
-    let dialect = session.dialect(&file.path, file.language);
-    let (ask, engine) = session.ask(file.language, dialect);
+    let (ask, engine) = session.ask_for(file);
     let ask = Ask { k: ask.k.max(TRIED), least_confidence: 0.0, ..ask };
     repair(&file.text, &ask, engine)
 }
@@ -237,8 +236,7 @@ fn with_tests<T>(
     let trying = Trying { path: name, test_texts: &test_texts, max_candidates, is_over: &is_over, tell };
     let encode = |text: &str| bytes_of(file, text);
     let mut tests = OfFile { trial, path: name, encode: &encode };
-    let dialect = session.dialect(&file.path, file.language);
-    let (ask, engine) = session.ask(file.language, dialect);
+    let (ask, engine) = session.ask_for(file);
     look(&Ask { k: max_candidates, ..ask }, engine, &mut tests, &trying)
 }
 

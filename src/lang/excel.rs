@@ -54,6 +54,15 @@ impl Language for Excel {
         formulas(text).into_iter().rfind(|formula| formula.start <= byte)
     }
 
+    /// What Excel reads in one way only in the author's country: `;` stands between arguments, or where `:` was
+    /// meant. And `**` is a power in other languages.
+    fn is_in_doubt(&self, before: &str, after: &str) -> bool {
+        let [before, after] = [before, after].map(without_strings);
+        let lost = |mark: &str| before.matches(mark).count().saturating_sub(after.matches(mark).count());
+        let n_commas = after.matches(',').count().saturating_sub(before.matches(',').count());
+        lost(";") > 0 && lost(";") != n_commas || lost("**") > 0
+    }
+
     fn has_windows_encodings(&self) -> bool {
         true
     }
@@ -120,8 +129,10 @@ enum Code {
 
 /// Deeper nesting than Excel's own 64 levels would allow.
 const DEEPEST: usize = 128;
-/// Excel's own limit; it also keeps the reader from going over a long text again and again.
+/// Excel's own limit for what is typed; it also keeps the reader from going over a long text again and again.
 const LONGEST: usize = 8192;
+/// In files the same formula is longer: `Table1[[#This Row],[Price]]` is `[@Price]`, and new functions are marked.
+const LONGEST_STORED: usize = 4 * LONGEST;
 const LAST_COLUMN: u32 = 16_384;
 const LAST_ROW: u32 = 1_048_576;
 
@@ -193,9 +204,24 @@ static FUNCTIONS: LazyLock<HashMap<&str, Function>> = LazyLock::new(|| {
 });
 
 fn function(name: &str) -> Option<&'static Function> {
+    FUNCTIONS.get(bare(name).as_str())
+}
+
+/// The name of a function as people know it: files mark new ones.
+fn bare(name: &str) -> String {
     let name = name.to_ascii_uppercase();
-    let bare = name.trim_start_matches("_XLFN.").trim_start_matches("_XLWS.");
-    FUNCTIONS.get(bare)
+    name.trim_start_matches("_XLFN.").trim_start_matches("_XLWS.").to_owned()
+}
+
+/// Functions that may give a function, which may be called at once: `LAMBDA(x,x+1)(2)`, `IF(A1,SUM,MAX)(B1:B3)`.
+const GIVERS: &[&str] = &[
+    "CHOOSE", "DROP", "HLOOKUP", "IF", "IFERROR", "IFNA", "IFS", "INDEX", "LAMBDA", "LET", "LOOKUP",
+    "REDUCE", "SWITCH", "TAKE", "VLOOKUP", "XLOOKUP",
+];
+
+/// A formula without what stands in quotes.
+fn without_strings(text: &str) -> String {
+    text.split('"').step_by(2).collect()
 }
 
 fn is_blank(c: char) -> bool {
@@ -305,8 +331,10 @@ impl<'t> Reader<'t> {
     fn new(text: &'t str, formula: Range<usize>) -> Self {
         let sign = usize::from(text[formula.clone()].starts_with('='));
         let mut reader = Self { text, pieces: Vec::new(), at: 0, depth: 0, unclosed: 0, faults: Vec::new() };
-        if text[formula.clone()].chars().nth(LONGEST).is_some() {
-            let message = format!("the formula is longer than {LONGEST} characters");
+        let is_stored = ["[#This Row]", "_xl"].iter().any(|mark| text[formula.clone()].contains(mark));
+        let longest = if is_stored { LONGEST_STORED } else { LONGEST };
+        if text[formula.clone()].chars().nth(longest).is_some() {
+            let message = format!("the formula is longer than {longest} characters");
             reader.fault(Code::TooLong, formula.clone(), message);
         } else {
             reader.pieces = reader.lex(formula.start + sign..formula.end);
@@ -553,16 +581,23 @@ impl<'t> Reader<'t> {
                 self.fault(Code::NotAReference, argument.span, message);
             }
         }
+        let name = bare(name);
+        let is_maker = name == "LAMBDA" || name == "LET";
         match known.gives_reference {
-            _ if ["lambda", "let"].iter().any(|maker| name.eq_ignore_ascii_case(maker)) => self.called(),
+            _ if is_maker || self.is_call() && GIVERS.contains(&name.as_str()) => self.called(),
             true => Class::Reference,
             false => Class::Value,
         }
     }
 
-    /// A function may give a function, which is called at once: `LAMBDA(x,x+1)(2)`.
+    /// Whether what was just read is called.
+    fn is_call(&self) -> bool {
+        self.here().token == Token::Open && !self.here().apart
+    }
+
+    /// What a call gave may be called, too.
     fn called(&mut self) -> Class {
-        while self.here().token == Token::Open && !self.here().apart {
+        while self.is_call() {
             self.list();
         }
         Class::Reference
@@ -571,7 +606,13 @@ impl<'t> Reader<'t> {
     /// Brackets that call nothing: around one value, or around references that are taken together.
     fn group(&mut self) -> Class {
         let open = self.here().span.clone();
+        let is_function = self.pieces.get(self.at + 1).is_some_and(|piece| {
+            piece.token == Token::Word && bare(&self.text[piece.span.clone()]) == "LAMBDA"
+        });
         let (arguments, close) = self.list();
+        if is_function && self.is_call() {
+            return self.called();
+        }
         match arguments.as_slice() {
             [] => {
                 if !close.is_empty() {
@@ -702,9 +743,18 @@ impl<'t> Reader<'t> {
     fn piece(&mut self, at: usize, rest: &str) -> (Option<Token>, usize) {
         use Token as T;
         let Some(first) = rest.chars().next() else { return (None, 0) };
-        let word = word_len(rest);
-        if word > 0 && rest[word..].starts_with('!') {
-            return (Some(T::Sheet), word + 1);
+        let colon = colon_len(rest);
+        if colon > 0 {
+            return (Some(T::Colon), colon);
+        }
+        let mut word = word_len(rest);
+        // The dot of `A1.:B9` belongs to the colon.
+        if rest[..word].ends_with('.') && colon_len(&rest[word - 1..]) > 0 {
+            word -= 1;
+        }
+        let sheet = sheet_len(rest, word);
+        if sheet > 0 {
+            return (Some(T::Sheet), sheet);
         }
         let number = number_len(rest);
         if number > 0 {
@@ -737,7 +787,6 @@ impl<'t> Reader<'t> {
             '+' | '-' | '*' | '/' | '^' | '&' => T::Arithmetic,
             '%' => T::Percent,
             '@' => T::At,
-            ':' => T::Colon,
             ',' => T::Comma,
             ';' => T::Semicolon,
             '(' => T::Open,
@@ -764,6 +813,12 @@ impl<'t> Reader<'t> {
             && rest[len..].starts_with('!')
         {
             return (Some(Token::Sheet), len + 1);
+        }
+        // What another program is asked for: `[1]!'ES #F'`.
+        if let Some(len) = len
+            && self.text[..at].ends_with('!')
+        {
+            return (Some(Token::Error), len);
         }
         let (len, message) = match len {
             Some(len) => (len, "only the name of a sheet stands in single quotes, with `!` after them"),
@@ -853,6 +908,29 @@ fn is_word(c: char) -> bool {
 fn word_len(rest: &str) -> usize {
     let opens = rest.starts_with(|c: char| c != '?' && c != '.' && is_word(c));
     if opens { rest.len() - rest.trim_start_matches(is_word).len() } else { 0 }
+}
+
+/// `:`, or one that trims what it joins: `A1:.A9`, `A1.:A9`, `A1.:.A9`.
+fn colon_len(rest: &str) -> usize {
+    let dot = usize::from(rest.starts_with('.'));
+    if !rest[dot..].starts_with(':') {
+        return 0;
+    }
+    let after = &rest[dot + 1..];
+    let trims =
+        after.strip_prefix('.').is_some_and(|end| end.starts_with(|c: char| c.is_alphanumeric() || c == '$'));
+    dot + 1 + usize::from(trims)
+}
+
+/// `Sheet1!`, or a program and what it has open: `TOS|LAST!`, `Excel|'Book 1'!`. `word` bytes of it are a word.
+fn sheet_len(rest: &str, word: usize) -> usize {
+    let after = &rest[word..];
+    let topic = match after.strip_prefix('|') {
+        Some(topic) if topic.starts_with('\'') => quoted_len(topic, '\'').map_or(0, |len| len + 1),
+        Some(topic) => word_len(topic) + 1,
+        None => 0,
+    };
+    if word > 0 && after[topic..].starts_with('!') { word + topic + 1 } else { 0 }
 }
 
 fn number_len(rest: &str) -> usize {
@@ -1002,6 +1080,10 @@ mod tests {
             "=IFS(A1,1,A2,2)+SWITCH(A1,1,2,3)+SUMIFS(A:A,B:B,1,C:C,\">2\")",
             "=_xlfn._xlws.SORT(A1:A9)+_xlfn.CONCAT(A1,B1)",
             "=LET(f,LAMBDA(x,[y],x+1),f(2))+LAMBDA(x,x)(1)",
+            "=_xlfn.LAMBDA(_xlpm.x,_xlpm.x+1)(2)+_xlfn.LET(_xlpm.f,A1,_xlpm.f)(2)+(LAMBDA(x,x))(1)",
+            "=LET(t,MAP(A1:A3,LAMBDA(x,LAMBDA(x))),INDEX(t,1)())+IF(A1,SUM,MAX)(B1:B3)",
+            "=SUM(A1:.A100,A1.:.B9,A1.:B9,A:.A,A.:.A,$A$1:.$B$9)+UNIQUE(A2:.A1000)",
+            "=[1]!'ES #F'+[2]!'!Quotes!R2C2'+TOS|LAST!'.SPX'+Excel|'Book 1'!R1C1",
             "=MyMacro()+MyMacro(1,,3)",
             "=#REF!+Sheet1!#REF!+SUM(#REF!$A$1)",
             "=XFD1048576+XFE1+A1048577+A0",
@@ -1017,6 +1099,25 @@ mod tests {
         ] {
             check(text, &[]);
         }
+    }
+
+    #[test]
+    fn what_is_stored_may_be_longer() {
+        let typed = vec!["IF([@Amount]>1,[@[Unit Price]],0)"; 200].join("+");
+        let stored =
+            typed.replace("[@[", "Sales[[#This Row],[").replace("[@Amount", "Sales[[#This Row],[Amount]");
+        assert!(typed.len() < LONGEST && stored.len() > LONGEST);
+        check(&format!("={typed}"), &[]);
+        check(&format!("={stored}"), &[]);
+    }
+
+    #[test]
+    fn doubtful_repairs() {
+        let is_in_doubt = |before: &str, after: &str| Excel.is_in_doubt(before, after);
+        assert!(is_in_doubt("=SUM(B2;B9)", "=SUM(B2:B9)"));
+        assert!(is_in_doubt("=A1**2", "=A1*2"));
+        assert!(!is_in_doubt("=IF(A1;\";\";2)", "=IF(A1,\";\",2)"));
+        assert!(!is_in_doubt("=SUM(A1 B1", "=SUM(A1,B1)"));
     }
 
     #[test]
@@ -1036,6 +1137,8 @@ mod tests {
         check("=SUM(A1\"x\")", &[(C::MissingOperator, "")]);
         check("=2 A1", &[(C::MissingOperator, " ")]);
         check("=2x", &[(C::MissingOperator, "")]);
+        check("=SUM(A1)(2)", &[(C::MissingOperator, "")]);
+        check("=A1 .B1", &[(C::Character, ".")]);
         check("=A1 < = B1", &[(C::SplitOperator, "< =")]);
         check("=A1=<B1", &[(C::SwappedOperator, "=<")]);
         check("=IF(A1;1;2)", &[(C::Semicolon, ";"), (C::Semicolon, ";")]);

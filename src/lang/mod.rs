@@ -69,6 +69,11 @@ pub trait Language: Sync {
     /// `before` did.
     fn accepts(&self, before: &str, after: &str, dialect: Dialect) -> bool;
 
+    /// Whether a repair reads something into the text that may as well mean something else: it is never safe.
+    fn is_in_doubt(&self, _before: &str, _after: &str) -> bool {
+        false
+    }
+
     /// The part of `text` around a byte that is judged for itself, if a text is made of such parts.
     fn unit(&self, _text: &str, _byte: usize) -> Option<Range<usize>> {
         None
