@@ -59,10 +59,14 @@ pub enum Skip {
     TooDeep,
     #[error("{0}")]
     Workbook(WorkbookError),
-    #[error("it holds formulas in cells: `lastmile check` and `lastmile fix` read such files from the disk")]
+    #[error(
+        "it holds formulas in cells, which `lastmile check FILE` and `lastmile fix FILE` look at one by one"
+    )]
     Cells,
     #[error("it is not a regular file")]
     NotRegular,
+    #[error("it has other names (hard links), which would keep the text as it was")]
+    Linked,
     #[error("it changed while lastmile was working on it")]
     Changed,
     #[error("the repair holds a character that its encoding lacks")]

@@ -96,6 +96,14 @@ impl Broken {
         diff
     }
 
+    /// The same with the mark that the file starts with, so that it applies.
+    fn diff_of_bytes(&self, path: &str, after: &str) -> String {
+        match self.cell {
+            Some(_) => self.diff(path, after),
+            None => unified_diff(path, &self.encoding.with_mark(&self.before), &self.encoding.with_mark(after)),
+        }
+    }
+
     /// What is wrong with it, in a word for JSON.
     fn kind(&self) -> &'static str {
         if self.failing.is_some() { "failing" } else { "broken" }
@@ -123,6 +131,8 @@ pub struct Totals {
     /// How many parse, and their tests fail.
     pub n_failing: usize,
     pub n_suggested: usize,
+    /// How many of these are for cells, of which there is no diff that applies.
+    pub n_in_cells: usize,
     pub n_unsure: usize,
     pub n_written: usize,
     pub n_skipped: usize,
@@ -143,6 +153,7 @@ impl Totals {
                 self.n_written += usize::from(broken.is_written());
                 if let Answer::Suggested(repair) = &broken.answer {
                     self.n_suggested += 1;
+                    self.n_in_cells += usize::from(broken.cell.is_some());
                     self.n_unsure += usize::from(repair.applicability == Applicability::NeedsReview);
                 }
             }
@@ -154,6 +165,9 @@ impl Totals {
         let files = |n: usize| if n == 1 { "1 file".to_owned() } else { format!("{n} files") };
         let mut line = format!("checked {}: ", files(self.n_checked));
         match (self.n_broken - self.n_same_file, self.n_faults) {
+            (0, _) if self.n_checked == 0 && self.n_skipped + self.n_failed > 0 => {
+                line.push_str("nothing could be judged");
+            }
             (0, _) => line.push_str("all parse"),
             (n, 1) => write!(line, "{n} does not parse (1 fault)").expect("a string takes all"),
             (1, faults) => write!(line, "1 does not parse ({faults} faults)").expect("a string takes all"),
@@ -210,7 +224,7 @@ fn human(report: &FileReport) -> Shown {
             ..Shown::default()
         },
         Outcome::Failed(reason) => {
-            Shown { stderr: format!("{ERROR}error{ERROR:#}: {reason}\n"), ..Shown::default() }
+            Shown { stderr: format!("{ERROR}error{ERROR:#}: {}\n", printable(reason)), ..Shown::default() }
         }
         Outcome::Broken(broken) => {
             Shown { stdout: human_broken(&broken.place(&path), broken), stderr: String::new() }
@@ -340,7 +354,7 @@ fn json_broken(path: &str, broken: &Broken) -> Value {
                 "evidence": repair.verified.evidence().name(),
                 "written": broken.is_written(),
                 "edits": edits,
-                "diff": broken.diff(path, after),
+                "diff": broken.diff_of_bytes(path, after),
             });
             if broken.cell.is_some() {
                 value["suggestion"]["after"] = json!(after);

@@ -17,6 +17,7 @@ use crate::change::SourceFile;
 use crate::diagnose::diagnose;
 use crate::io::files;
 use crate::io::git::{Change, Repo};
+use crate::report::printable;
 
 /// Which suggestions to take.
 #[derive(Args)]
@@ -83,15 +84,25 @@ fn apply_one(repo: &Repo, patch: &Path) -> Result<bool> {
         }
     };
     let plan = plan(repo, &change)?.carry_out(repo, &change)?;
+    let shown = shown_path(&change.path);
     if plan == Plan::Written {
-        print(&format!("repaired `{}`\n", shown_path(&change.path)))?;
+        print(&format!("repaired `{}`\n", printable(&shown)))?;
     }
     explain(repo, &change, patch, &plan);
-    let is_done = matches!(plan, Plan::Written | Plan::There | Plan::Healthy);
-    if is_done {
-        fs::remove_file(patch).with_context(|| format!("failed to remove `{}`", patch.display()))?;
+    if !matches!(plan, Plan::Written | Plan::There | Plan::Healthy) {
+        return Ok(false);
     }
-    Ok(is_done)
+    fs::remove_file(patch).with_context(|| format!("failed to remove `{}`", patch.display()))?;
+    let is_left =
+        fs::read(repo.root().join(&change.path)).ok().and_then(|disk| n_faults(&change.path, &disk));
+    if let Some(n_left @ 1..) = is_left {
+        let faults = if n_left == 1 { "1 fault is".to_owned() } else { format!("{n_left} faults are") };
+        warn(&format!(
+            "{faults} left in `{shown}` on disk, of what was edited since: `lastmile fix {shown}`"
+        ));
+        return Ok(false);
+    }
+    Ok(true)
 }
 
 /// Says what a plan that is not to write leaves to do.
@@ -175,7 +186,7 @@ fn lies_in(root: &Path, file: &Path) -> bool {
 }
 
 /// The suggestions that wait, in order of their names.
-fn saved_patches(repo: &Repo) -> Result<Vec<PathBuf>> {
+pub(super) fn saved_patches(repo: &Repo) -> Result<Vec<PathBuf>> {
     let folder = repo.folder();
     let entries = match fs::read_dir(&folder) {
         Ok(entries) => entries,
@@ -196,11 +207,24 @@ fn saved_patches(repo: &Repo) -> Result<Vec<PathBuf>> {
 /// A command for the user's shell that works in whichever folder of the repository they are.
 pub(super) fn shell_line(repo: &Repo, command: &[&str], path: &Path) -> String {
     let short = path.strip_prefix(repo.root()).unwrap_or(path);
-    let here = std::env::current_dir().and_then(|here| here.canonicalize());
-    let is_at_top = std::env::var_os("GIT_PREFIX").is_none_or(|prefix| prefix.is_empty())
-        && matches!((here, repo.root().canonicalize()), (Ok(here), Ok(root)) if here == root);
-    let place = if is_at_top { String::new() } else { format!("-C {} ", shell_word(repo.root())) };
+    let place = if is_at_top(repo) { String::new() } else { format!("-C {} ", shell_word(repo.root())) };
     format!("git {place}{} {}", command.join(" "), shell_word(short))
+}
+
+/// The command that takes the suggestions for these files, relative to the top; where names would not do, for all.
+pub(super) fn apply_line(repo: &Repo, paths: &[&Path]) -> String {
+    let names = paths.iter().map(|path| format!(" {}", shell_word(path)));
+    let names = if is_at_top(repo) && paths.len() <= MAX_NAMED { names.collect() } else { String::new() };
+    format!("lastmile apply{names}")
+}
+
+const MAX_NAMED: usize = 4;
+
+/// Whether the user is in the top folder of the repository.
+fn is_at_top(repo: &Repo) -> bool {
+    let here = std::env::current_dir().and_then(|here| here.canonicalize());
+    std::env::var_os("GIT_PREFIX").is_none_or(|prefix| prefix.is_empty())
+        && matches!((here, repo.root().canonicalize()), (Ok(here), Ok(root)) if here == root)
 }
 
 /// A path as a shell wants it. What is no text, or would end the line, needs a shell that knows `$'…'`.

@@ -1,6 +1,7 @@
 //! `lastmile check`: what does not parse, and where. Starts no engine.
 
 use std::collections::HashSet;
+use std::env;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,7 +24,8 @@ use crate::report::{Answer, Broken, FileReport, Outcome, Totals, sarif, show};
 
 #[derive(Args)]
 pub(super) struct CheckArgs {
-    /// Files and folders, or `-` for a text from stdin; this folder when none is named
+    /// Files and folders, or `-` for a text from stdin; this folder when none is named. What is hidden or ignored by git
+    /// inside a folder is passed over
     #[arg(value_name = "PATHS")]
     pub(super) paths: Vec<PathBuf>,
 
@@ -38,7 +40,7 @@ pub(super) struct CheckArgs {
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  lastmile check                                       all files below this folder
+  lastmile check                                       files below this folder
   lastmile check src setup.py                          only these
   lastmile check --format github                       annotations in a workflow
   lastmile check - --stdin-filename src/a.py <buffer   a text that is not saved yet";
@@ -197,6 +199,15 @@ fn place_in_diff(path: &str) -> Result<String, &'static str> {
     Ok(shown_path(&inside.ok_or("it lies outside of this folder; run lastmile in one that holds it")?))
 }
 
+/// A path as GitHub knows it: a step of a workflow may run in any folder of the checkout.
+fn place_in_checkout(path: String) -> String {
+    let checkout = env::var_os("GITHUB_WORKSPACE").filter(|folder| !folder.is_empty());
+    let inside = checkout.and_then(|checkout| {
+        Some(files::real(Path::new(&path)).strip_prefix(files::real(Path::new(&checkout))).ok()?.to_owned())
+    });
+    inside.map_or(path, |inside| shown_path(&inside))
+}
+
 /// The diff of a file as its bytes stand on the disk, so that it applies; in UTF-8 where they are in UTF-16.
 fn print_diff(path: &str, broken: &Broken, after: &str) -> Result<()> {
     if let Some(cell) = &broken.cell {
@@ -247,7 +258,10 @@ impl Telling {
         print(&shown.stdout)
     }
 
-    pub(super) fn tell(&mut self, report: FileReport) -> Result<()> {
+    pub(super) fn tell(&mut self, mut report: FileReport) -> Result<()> {
+        if matches!(self.format, Format::Github | Format::Sarif) {
+            report.path = place_in_checkout(report.path);
+        }
         self.tell_of(&report)?;
         if self.format == Format::Sarif {
             self.kept.push(report);

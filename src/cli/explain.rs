@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use super::check::shown_path;
-use super::session::{Session, complain_of_engine, note, print};
+use super::session::{Session, complain_of_engine, note, print, print_bytes};
 use super::{ExitStatus, page};
 use crate::candidate::Trace;
 use crate::change::{Limit, SourceFile};
@@ -25,7 +25,7 @@ pub(super) struct ExplainArgs {
     /// The file to explain
     file: PathBuf,
 
-    /// Write one self-contained page instead
+    /// Write one self-contained page instead; `-` is stdout
     #[arg(long, value_name = "OUT")]
     html: Option<PathBuf>,
 }
@@ -60,8 +60,9 @@ pub(super) fn explain(args: &ExplainArgs, session: &mut Session) -> Result<ExitS
     match &args.html {
         _ if is_healthy => print(&format!("`{}` parses: there is nothing to explain\n", explained.path))?,
         None => print(&terminal(&explained))?,
+        Some(out) if out == Path::new("-") => print_bytes(page::page(&explained).as_bytes())?,
         Some(out) => {
-            files::create(out, page::page(&explained).as_bytes())?;
+            files::create_page(out, &page::page(&explained))?;
             note(&format!("wrote `{}`\n", out.display()));
         }
     }
@@ -75,7 +76,7 @@ pub(super) fn read(path: &Path, limit: Limit) -> Result<SourceFile> {
     };
     match file {
         Ok(file) => Ok(file),
-        Err(skip) => bail!("`{}` cannot be explained: {skip}", path.display()),
+        Err(skip) => bail!("`{}` is left alone: {skip}", path.display()),
     }
 }
 

@@ -149,11 +149,15 @@ pub(super) fn fix(args: &FixArgs, session: &mut Session) -> Result<ExitStatus> {
         hint(&format!("the repaired copy is `{}`", shown_path(copy)));
     }
     match outlet {
-        Outlet::Files | Outlet::Copies | Outlet::Stdout if format == Format::Human && totals.n_unsure > 0 => {
+        Outlet::Files | Outlet::Copies | Outlet::Stdout
+            if format == Format::Human && totals.n_unsure > 0 && !args.is_unsafe =>
+        {
             hint("what needs review was not written; `--unsafe` writes it too");
         }
         Outlet::Report if format == Format::Human && totals.n_suggested > 0 && !is_stdin => {
-            hint("`lastmile fix --write` writes what is safe, `lastmile fix --diff | git apply` all of it");
+            let diff = ", `lastmile fix --diff | git apply` all of it";
+            let diff = if totals.n_suggested > totals.n_in_cells { diff } else { "" };
+            hint(&format!("`lastmile fix --write` writes what is safe{diff}"));
         }
         _ => {}
     }

@@ -9,12 +9,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
 use rayon::prelude::*;
 
 use super::ExitStatus;
-use super::apply::{Plan, explain, plan, shell_line};
+use super::apply::{Plan, apply_line, explain, plan, saved_patches, shell_line};
 use super::check::{Telling, broken, failed, shown_path};
 use super::push::{PrePushArgs, pre_push};
 use super::session::{Session, hint, warn};
@@ -22,7 +22,7 @@ use crate::change::{Limit, Skip, SourceFile};
 use crate::config::Format;
 use crate::diagnose::{Diagnosis, diagnose};
 use crate::io::files;
-use crate::io::git::{Change, Content, Repo, Staged};
+use crate::io::git::{self, Change, Content, Repo, Staged};
 use crate::lang;
 use crate::pipeline::repair;
 use crate::ports::EngineError;
@@ -95,6 +95,14 @@ fn pre_commit(args: &PreCommitArgs, session: &mut Session) -> Result<ExitStatus>
     } else {
         repo.named(&args.files.iter().map(|path| relative(&repo, path)).collect::<Vec<_>>())?
     };
+    // Names may start with a dash; what is no name is a flag that does not exist.
+    for (named, staged) in args.files.iter().zip(&staged) {
+        if named.as_os_str().as_encoded_bytes().starts_with(b"-")
+            && staged.content == Content::None(git::Skip::Untracked)
+        {
+            bail!("`{}` is neither a flag nor a file that git tracks", named.display());
+        }
+    }
     let looks = look_at_all(&repo, staged, args, session)?;
     forget_suggestions(&repo, &looks);
     let checked = looks.iter().filter_map(|look| match look {
@@ -253,6 +261,17 @@ fn forget_suggestions(repo: &Repo, looks: &[Look]) {
             let _ = fs::remove_file(repo.saved(path));
         }
     }
+    // Those for texts that are neither staged nor on disk any more fit nothing.
+    for patch in saved_patches(repo).unwrap_or_default() {
+        let change = fs::read(&patch).ok().and_then(|bytes| repo.read_patch(&bytes).ok());
+        let is_there = |change: &Change| {
+            let disk = fs::read(repo.root().join(&change.path));
+            repo.may_be_staged(change) || disk.is_ok_and(|disk| disk == change.before)
+        };
+        if change.is_some_and(|change| !is_there(&change)) {
+            let _ = fs::remove_file(patch);
+        }
+    }
 }
 
 /// What the last lines will say.
@@ -370,14 +389,15 @@ impl Run<'_> {
         };
         match waits.as_slice() {
             [] => hint(&format!("{skip} skips this hook")),
-            [(_, patch, _)] => {
-                hint(&format!("run `lastmile apply` to accept it, or {skip} to skip this hook"));
-                hint(&format!("it is saved as a patch, too: `{}`", shell_line(self.repo, &["apply"], patch)));
+            waits => {
+                let paths: Vec<&Path> = waits.iter().map(|(change, ..)| change.path.as_path()).collect();
+                let what = if waits.len() == 1 { "it".to_owned() } else { format!("these {}", waits.len()) };
+                let line = apply_line(self.repo, &paths);
+                hint(&format!("run `{line}` to accept {what}, or {skip} to skip this hook"));
             }
-            waits => hint(&format!(
-                "run `lastmile apply` to accept these {}, or {skip} to skip this hook",
-                waits.len()
-            )),
+        }
+        if let [(_, patch, _)] = waits.as_slice() {
+            hint(&format!("it is saved as a patch, too: `{}`", shell_line(self.repo, &["apply"], patch)));
         }
     }
 }

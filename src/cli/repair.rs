@@ -166,8 +166,10 @@ fn answer(
     if language.is_too_deep(text) {
         return fail(row.id, Skip::TooDeep.to_string());
     }
-    let target = row.target.as_deref().and_then(|target| target.split_once('.'));
-    let target = target.and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
+    let target = match row.target.as_deref().map(version) {
+        Some(None) => return fail(row.id, "`target` is no version such as \"3.9\"".to_owned()),
+        version => version.flatten(),
+    };
     let dialect = Dialect { target };
     let told = if row.tests.is_empty() || language.name() != "python" {
         untested(text, language, dialect, session)
@@ -186,6 +188,13 @@ fn answer(
     };
     let candidates = repairs.iter().take(args.k).map(|ranked| candidate(ranked, mark, args));
     Answer { id: row.id, candidates: candidates.collect(), reason, ..Answer::default() }
+}
+
+/// `3.9` of `3.9` or `3.9.1`.
+fn version(text: &str) -> Option<(u8, u8)> {
+    let mut numbers = text.split('.').map(|number| number.parse().ok());
+    let (major, minor) = (numbers.next()??, numbers.next()??);
+    numbers.all(|number| number.is_some()).then_some((major, minor))
 }
 
 /// Repairs, and why there are none.

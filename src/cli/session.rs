@@ -22,6 +22,7 @@ use crate::lang::{Dialect, Language};
 use crate::pipeline::Ask;
 use crate::ports::{EngineError, Judge};
 use crate::rank::Calibration;
+use crate::report::printable;
 
 /// One run of the program.
 pub(super) struct Session {
@@ -272,15 +273,20 @@ const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default().bold();
 
 pub(super) fn complain(message: &str) {
-    note(&format!("{ERROR}error{ERROR:#}: {message}\n"));
+    note(&format!("{ERROR}error{ERROR:#}: {}\n", tame(message)));
 }
 
 pub(super) fn warn(message: &str) {
-    note(&format!("{WARNING}warning{WARNING:#}: {message}\n"));
+    note(&format!("{WARNING}warning{WARNING:#}: {}\n", tame(message)));
 }
 
 pub(super) fn hint(message: &str) {
-    note(&format!("{HINT}hint{HINT:#}: {message}\n"));
+    note(&format!("{HINT}hint{HINT:#}: {}\n", tame(message)));
+}
+
+/// A message of several lines without what could steer a terminal: names of files may hold anything.
+fn tame(message: &str) -> String {
+    message.split('\n').map(printable).collect::<Vec<_>>().join("\n")
 }
 
 /// Says why the engine gave no answer and what to do.

@@ -89,6 +89,9 @@ pub(super) fn test(args: &TestArgs, session: &mut Session) -> Result<ExitStatus>
     let Some(trial) = Trial::new(&source, Vec::new(), &session.config.tests, &guarded)? else {
         bail!("no tests were found in `{}`; name the command as `tests.command`", source.root.display());
     };
+    if trial.suite().guards(&path) {
+        bail!("`{path}` belongs to the tests, which are never changed; name the file that they test");
+    }
     let progress = Progress::open("running the tests");
     let baseline = trial.baseline(&path)?;
     drop(progress);

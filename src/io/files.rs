@@ -199,9 +199,13 @@ pub fn replace(path: &Path, before: &[u8], after: &[u8]) -> Result<Result<(), Sk
         if about.permissions().readonly() {
             return Err(fail(io::Error::new(io::ErrorKind::PermissionDenied, "it is read-only")));
         }
+        if n_names(&about) > 1 {
+            return Ok(Err(Skip::Linked));
+        }
         let folder = target.parent().unwrap_or(Path::new("."));
         let mut fresh = fresh_in(folder).map_err(fail)?;
         fresh.write_all(after).map_err(fail)?;
+        keep_owner(fresh.as_file(), &about).map_err(fail)?;
         fresh.as_file().set_permissions(about.permissions()).map_err(fail)?;
         fresh.as_file().sync_all().map_err(fail)?;
         if fs::read(&target).map_err(fail)? != before {
@@ -210,6 +214,34 @@ pub fn replace(path: &Path, before: &[u8], after: &[u8]) -> Result<Result<(), Sk
         fresh.persist(&target).map_err(|error| fail(error.error))?;
         Ok(Ok(()))
     })
+}
+
+/// Under how many names a file is known: a new file would take the place of one of them.
+#[cfg(unix)]
+fn n_names(about: &fs::Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::nlink(about)
+}
+
+#[cfg(not(unix))]
+fn n_names(_: &fs::Metadata) -> u64 {
+    1
+}
+
+/// Gives a new file the owner and the group of another; an error when that is not allowed.
+#[cfg(unix)]
+fn keep_owner(fresh: &fs::File, about: &fs::Metadata) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt as _, fchown};
+    let own = fresh.metadata()?;
+    if (own.uid(), own.gid()) == (about.uid(), about.gid()) {
+        return Ok(());
+    }
+    fchown(fresh, Some(about.uid()), Some(about.gid()))
+        .map_err(|error| io::Error::new(error.kind(), "it belongs to another user or group"))
+}
+
+#[cfg(not(unix))]
+fn keep_owner(_: &fs::File, _: &fs::Metadata) -> io::Result<()> {
+    Ok(())
 }
 
 /// Writes a file that must not be there yet, with the permissions of another.
@@ -252,6 +284,26 @@ fn fresh_in(folder: &Path) -> io::Result<NamedTempFile> {
 
 fn is_stale(about: &fs::Metadata) -> bool {
     about.modified().is_ok_and(|at| at.elapsed().is_ok_and(|age| age > STALE))
+}
+
+/// Writes a page: a new file, or in place of one that starts in the same way. A link is followed.
+pub fn create_page(path: &Path, page: &str) -> Result<(), FileError> {
+    let fail = |reason| FileError::Write { path: path.to_owned(), reason };
+    let target = real(path);
+    match fs::metadata(&target) {
+        // A pipe or a device.
+        Ok(about) if !about.is_file() => return fs::write(&target, page).map_err(fail),
+        Ok(_) => {
+            let known = page.lines().next().unwrap_or_default().as_bytes();
+            if !head(&target).starts_with(known) {
+                let reason = "it is there already and holds something else";
+                return Err(fail(io::Error::new(io::ErrorKind::AlreadyExists, reason)));
+            }
+        }
+        Err(_) => {}
+    }
+    // With the permissions that new files get: it is to be shown.
+    fs::write(&target, page).map_err(fail)
 }
 
 /// Writes a file that may not exist yet, all or nothing.

@@ -39,6 +39,11 @@ pub enum GitError {
     #[error("failed to read the setting `core.hooksPath`")]
     Config { source: git2::Error },
 
+    #[error(
+        "the setting `core.hooksPath` is empty, so that git runs no hook; `git config --unset core.hooksPath` ends that"
+    )]
+    NoHooks,
+
     #[error("this clone does not hold the commit `{name}`")]
     Commit { name: String, source: git2::Error },
 
@@ -127,9 +132,10 @@ impl Repo {
     pub fn open() -> Result<Self, GitError> {
         let inner = Repository::open_from_env()
             .map_err(|source| GitError::NotARepository { path: PathBuf::from("."), source })?;
-        // `git --git-dir=… --work-tree=…`: libgit2 asks a bare repository for no working tree.
-        let named = std::env::var_os("GIT_WORK_TREE").filter(|_| inner.is_bare());
-        if let Some(tree) = named.map(PathBuf::from) {
+        // `git --git-dir=… --work-tree=…`: libgit2 asks a bare repository for no working tree, and takes another one as
+        // relative to the repository, not to this folder.
+        if let Some(tree) = std::env::var_os("GIT_WORK_TREE").map(PathBuf::from) {
+            let tree = std::path::absolute(&tree).unwrap_or(tree);
             let named = inner.set_workdir(&tree, false);
             named.map_err(|source| GitError::NotARepository { path: tree, source })?;
         }
@@ -426,11 +432,14 @@ impl Repo {
 
     /// Whether the index holds the text of `path` that the patch was made from, and will after the commit.
     pub fn is_staged(&self, change: &Change) -> bool {
-        let is_passing = std::env::var_os("GIT_INDEX_FILE")
-            .is_some_and(|name| name.as_encoded_bytes().ends_with(b".lock"));
+        !is_passing() && self.may_be_staged(change)
+    }
+
+    /// Whether the index that is in force holds it.
+    pub fn may_be_staged(&self, change: &Change) -> bool {
         let Ok(id) = Oid::hash_object(git2::ObjectType::Blob, &change.before) else { return false };
         let staged = self.named(std::slice::from_ref(&change.path)).unwrap_or_default();
-        !is_passing && staged.iter().any(|staged| staged.content == Content::Text(BlobId(id)))
+        staged.iter().any(|staged| staged.content == Content::Text(BlobId(id)))
     }
 
     /// Reads back what [`Change::to_patch`] wrote; lines in front of the diff are skipped.
@@ -452,6 +461,7 @@ impl Repo {
             .and_then(|mut config| config.snapshot())
             .map_err(|source| GitError::Config { source })?;
         let path = match config.get_path("core.hooksPath") {
+            Ok(path) if path.as_os_str().is_empty() => return Err(GitError::NoHooks),
             Ok(path) => self.root.join(path),
             Err(error) if error.code() == ErrorCode::NotFound => own.clone(),
             Err(source) => return Err(GitError::Config { source }),
@@ -465,6 +475,11 @@ impl Repo {
         };
         Ok(HooksFolder { path, owner })
     }
+}
+
+/// Whether the index is one that git made for a commit of some files only.
+fn is_passing() -> bool {
+    std::env::var_os("GIT_INDEX_FILE").is_some_and(|name| name.as_encoded_bytes().ends_with(b".lock"))
 }
 
 /// A suggestion as it was saved: the staged text that it was made from, and the repaired one.

@@ -43,6 +43,35 @@ fn writes_the_repair_once() {
 }
 
 #[test]
+fn says_what_is_left() {
+    let repo = refused(BROKEN);
+    repo.write("a.py", format!("{BROKEN}z = [1\n"));
+    let left = "warning: 1 fault is left in `a.py` on disk, of what was edited since: `lastmile fix a.py`\n";
+    check(&repo, 1, "repaired `a.py`\n", &format!("{STAGE_IT}{left}"));
+}
+
+#[test]
+fn takes_only_what_is_named() {
+    let repo = refused(BROKEN);
+    repo.git(["rm", "--quiet", "--cached", "a.py"]);
+    repo.stage("b.py", BROKEN);
+    let said = repo.try_git(["commit", "-qm", "x"]);
+    assert!(said.stderr.contains("run `lastmile apply b.py` to accept it"), "{said}");
+    repo.lastmile(["apply", "b.py"]);
+    assert_eq!((repo.read("a.py").as_str(), repo.read("b.py").as_str()), (BROKEN, REPAIRED));
+}
+
+#[test]
+fn forgets_texts_that_are_gone() {
+    let repo = refused(BROKEN);
+    repo.stage("a.py", "other = 1\n");
+    repo.stage("b.py", BROKEN);
+    repo.git(["rm", "--quiet", "--cached", "a.py"]);
+    assert_eq!(repo.try_git(["commit", "-qm", "x"]).code, Some(1));
+    assert_eq!(repo.patches(".git/lastmile").len(), 1, "that of b.py");
+}
+
+#[test]
 fn keeps_what_was_edited_since() {
     let repo = refused(BROKEN);
     repo.write("a.py", "f(\na = 1\nb = 2\nc = 3\nmine = 4\n");

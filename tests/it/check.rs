@@ -123,6 +123,25 @@ fn each_format_tells_the_same() {
 }
 
 #[test]
+fn github_knows_files_from_the_top_of_the_checkout() {
+    let sandbox = Sandbox::new(&[("p/a.py", b"f(\n")]);
+    for (format, place) in [("github", "::error file=p/a.py,"), ("sarif", "\"uri\": \"p/a.py\"")] {
+        let mut command = sandbox.command(&["check", "--format", format]);
+        command.current_dir(sandbox.root().join("p")).env("GITHUB_WORKSPACE", sandbox.root());
+        let told = sandbox.answer(&mut command).stdout;
+        assert!(told.contains(place), "{told}");
+    }
+}
+
+#[test]
+fn names_cannot_steer_a_terminal() {
+    let sandbox = Sandbox::new(&[]);
+    let answer = sandbox.run(&["check", "\x1b[32mgone.py"]);
+    assert_eq!(answer.code, Some(2));
+    assert!(!answer.stderr.contains('\x1b'), "{answer:?}");
+}
+
+#[test]
 fn gitignore_and_exclude_are_honoured() {
     let sandbox = Sandbox::new(&[
         (".gitignore", b"build/\n"),
@@ -173,12 +192,12 @@ fn a_text_from_stdin_is_judged_as_the_file_it_stands_for() {
     ");
     assert_snapshot!(named("notes.txt", b"f(\n").stderr, @"
     warning: `notes.txt` was left alone: no language pack recognises it
-    checked 0 files: all parse, 1 skipped
+    checked 0 files: nothing could be judged, 1 skipped
     ");
     assert_snapshot!(named("vendor/bad.py", b"f(\n").stderr, @"checked 0 files: all parse");
     assert_snapshot!(named("long.py", &b"f(\n".repeat(1000)).stderr, @"
     warning: `long.py` was left alone: it is 3 KiB; the limit is 1 KiB (`files.max_kib`)
-    checked 0 files: all parse, 1 skipped
+    checked 0 files: nothing could be judged, 1 skipped
     ");
     assert_eq!(named("fine.py", b"x = 1\n").code, Some(0));
     assert_eq!(sandbox.n_engine_starts(), 0);

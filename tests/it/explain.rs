@@ -52,6 +52,23 @@ fn the_page_stands_alone_and_holds_no_foreign_markup() {
 }
 
 #[test]
+fn a_page_takes_the_place_of_pages_only() {
+    let sandbox = Sandbox::new(&[("bad.py", b"f(\n"), ("other.html", b"<p>mine\n")]);
+    for out in ["bad.py", "other.html"] {
+        let before = sandbox.files();
+        let answer = sandbox.run(&["explain", "bad.py", "--html", out]);
+        assert_eq!(answer.code, Some(2), "{answer}");
+        assert!(answer.stderr.contains("it is there already and holds something else"), "{answer}");
+        assert_eq!(sandbox.files(), before);
+    }
+    for _ in 0..2 {
+        assert_eq!(sandbox.run(&["explain", "bad.py", "--html", "why.html"]).code, Some(1));
+    }
+    let page = sandbox.run(&["explain", "bad.py", "--html", "-"]).stdout;
+    assert_eq!(page.into_bytes(), sandbox.read("why.html"));
+}
+
+#[test]
 fn what_cannot_be_explained_says_why() {
     let sandbox = Sandbox::new(&[("fine.py", b"x = 1\n"), ("notes.txt", b"f(\n")]);
     assert_snapshot!(sandbox.run(&["explain", "fine.py"]), @"
@@ -61,7 +78,7 @@ fn what_cannot_be_explained_says_why() {
     ");
     assert_snapshot!(sandbox.run(&["explain", "notes.txt"]), @"
     --- stderr
-    error: `notes.txt` cannot be explained: no language pack recognises it
+    error: `notes.txt` is left alone: no language pack recognises it
     --- exit 2
     ");
     assert_snapshot!(sandbox.run(&["explain", "nowhere.py"]), @"

@@ -311,7 +311,7 @@ fn a_text_from_stdin_comes_back_as_it_was_where_no_repair_is_taken() {
     assert_eq!((binary.code, binary.stdout.as_str()), (Some(0), "x = 1\0"));
     assert_snapshot!(binary.stderr, @"
     warning: `-` was left alone: it holds a NUL byte, so it is taken for binary
-    checked 0 files: all parse, 1 skipped
+    checked 0 files: nothing could be judged, 1 skipped
     ");
     let mut dead = sandbox.command(&["fix", "-", "--engine", "nowhere"]);
     fs::write(sandbox.root().join("text"), BAD.1).expect("it is ours");
@@ -370,6 +370,30 @@ mod unix {
         assert_eq!(sandbox.read("bad.py"), b"import os\n\nprint((1))\n");
         assert!(link.symlink_metadata().expect("it is there").is_symlink());
         assert_eq!(path.metadata().expect("it is there").mode() & 0o777, 0o750);
+    }
+
+    #[test]
+    fn a_file_with_several_names_is_left_alone() {
+        let sandbox = Sandbox::new(&[BAD]);
+        fs::hard_link(sandbox.root().join("bad.py"), sandbox.root().join("other")).expect("it is ours");
+        assert_snapshot!(sandbox.run(&["fix", "--write"]).stderr, @"
+        warning: `bad.py` was left alone: it has other names (hard links), which would keep the text as it was
+        checked 1 file: 1 does not parse (1 fault), 1 with a suggestion, 1 skipped
+        ");
+        assert_eq!(sandbox.read("bad.py"), BAD.1);
+    }
+
+    #[test]
+    fn the_owner_stays() {
+        let sandbox = Sandbox::new(&[BAD]);
+        let path = sandbox.root().join("bad.py");
+        // Only root can give a file away.
+        if std::os::unix::fs::chown(&path, Some(1234), Some(1235)).is_err() {
+            return;
+        }
+        assert_eq!(sandbox.run(&["fix", "--write"]).code, Some(0));
+        let about = path.metadata().expect("it is there");
+        assert_eq!((about.uid(), about.gid()), (1234, 1235));
     }
 
     #[test]

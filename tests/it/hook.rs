@@ -60,6 +60,24 @@ fn the_index_keeps_its_bytes() {
 }
 
 #[test]
+fn a_working_tree_that_is_named() {
+    let repo = TestRepo::with_writing_hook();
+    repo.stage("a.py", BROKEN);
+    let said = repo.run(repo.command("git").args(["--git-dir=.git", "--work-tree=.", "commit", "-qm", "x"]));
+    assert_eq!((said.code, repo.read("a.py").as_str()), (Some(1), REPAIRED), "{said:?}");
+}
+
+#[test]
+fn a_flag_that_does_not_exist_is_no_file() {
+    let repo = TestRepo::new();
+    repo.stage("-a.py", BROKEN);
+    assert_eq!(repo.lastmile(["hook", "pre-commit", "-a.py"]).code, Some(1));
+    let said = repo.lastmile(["hook", "pre-commit", "--format", "json"]);
+    assert_eq!(said.code, Some(2));
+    assert_eq!(said.stderr, "error: `--format` is neither a flag nor a file that git tracks\n");
+}
+
+#[test]
 fn a_working_tree_far_from_its_repository() {
     let repo = TestRepo::new();
     repo.git(["init", "--quiet", "--bare", "../dotfiles"]);
@@ -146,7 +164,7 @@ fn a_fault_is_shown_with_its_repair() {
      c = 3
 
     checked 1 file: 1 does not parse (3 faults), 1 with a suggestion
-    hint: run `lastmile apply` to accept it, or `git commit --no-verify` to skip this hook
+    hint: run `lastmile apply 'src/a b.py'` to accept it, or `git commit --no-verify` to skip this hook
     hint: it is saved as a patch, too: `git apply PATCH`
     ");
     assert_eq!(repo.read("src/a b.py"), BROKEN, "shown, not written");
@@ -563,7 +581,7 @@ fn many_files_are_judged_in_order() {
     let named: Vec<_> = said.stderr.lines().filter_map(|line| line.strip_prefix("error: ")).collect();
     assert_eq!(named, ["`f007.py` does not parse", "`f107.py` does not parse", "`f207.py` does not parse"]);
     assert!(said.stderr.ends_with(
-        "hint: run `lastmile apply` to accept these 3, or `git commit --no-verify` to skip this hook\n"
+        "hint: run `lastmile apply f007.py f107.py f207.py` to accept these 3, or `git commit --no-verify` to skip this hook\n"
     ));
 }
 

@@ -295,3 +295,12 @@ fn a_hook_before_pushes_goes_beside_the_one_before_commits() {
     assert!(!repo.root.join(".git/hooks/pre-commit").exists());
     assert!(repo.lastmile(["uninstall"]).stdout.contains("nothing to remove"));
 }
+
+#[test]
+fn an_empty_folder_of_hooks_is_an_error() {
+    let repo = TestRepo::new();
+    repo.git(["config", "core.hooksPath", ""]);
+    let said = repo.lastmile(["install"]);
+    assert_eq!(said.code, Some(2));
+    assert!(said.stderr.contains("so that git runs no hook"), "{said:?}");
+}

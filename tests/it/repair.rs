@@ -79,7 +79,8 @@ fn a_row_may_name_its_language_version() {
     };
     let n_candidates = |answer: &str| answer.matches("\"text\"").count();
     assert_eq!(n_candidates(&repair(&row(""), &[])), 1);
-    assert_eq!(n_candidates(&repair(&row(r#","target":"3.8""#), &[])), 1, "the file asked for more before");
+    assert_eq!(n_candidates(&repair(&row(r#","target":"3.8.1""#), &[])), 1, "the file asked for more before");
+    assert!(repair(&row(r#","target":">=3.8""#), &[]).contains("is no version"));
 }
 
 #[cfg(target_os = "linux")]

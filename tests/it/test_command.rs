@@ -57,6 +57,16 @@ fn the_edit_that_makes_failing_tests_pass_is_shown() {
 }
 
 #[test]
+fn tests_are_not_at_fault() {
+    let (sandbox, _) = told(LIB, &[]);
+    assert_snapshot!(sandbox.run(&["test", "test_lib.py"]), @"
+    --- stderr
+    error: `test_lib.py` belongs to the tests, which are never changed; name the file that they test
+    --- exit 2
+    ");
+}
+
+#[test]
 fn tests_that_pass_cost_no_engine() {
     let (sandbox, answer) = told(LIB, &[]);
     assert_snapshot!(answer, @"

@@ -168,7 +168,7 @@ fn what_is_no_workbook_is_left_alone() {
     warning: `large.xlsx` was left alone: it is 3 KiB; the limit is 2 KiB (`files.max_workbook_kib`)
     warning: `old.xlsx` was left alone: workbook in the old .xls format: save it as .xlsx
     warning: `text.xlsm` was left alone: not an Excel workbook (.xlsx or .xlsm)
-    checked 0 files: all parse, 4 skipped
+    checked 0 files: nothing could be judged, 4 skipped
     --- exit 0
     ");
     for (name, bytes) in files {
@@ -252,7 +252,7 @@ fn what_works_on_one_text_says_that_a_workbook_holds_many() {
     let sandbox = Sandbox::new(&[("book.xlsx", &workbook(&["SUM(A1"]))]);
     assert_snapshot!(sandbox.run(&["explain", "book.xlsx"]), @"
     --- stderr
-    error: `book.xlsx` cannot be explained: it holds formulas in cells: `lastmile check` and `lastmile fix` read such files from the disk
+    error: `book.xlsx` is left alone: it holds formulas in cells, which `lastmile check FILE` and `lastmile fix FILE` look at one by one
     --- exit 2
     ");
     assert_snapshot!(sandbox.run(&["fix", "--diff"]), @"
