@@ -98,7 +98,9 @@ impl SourceFile {
         if !has_cells(&path) {
             return Ok(vec![Self::decode(path, bytes)?]);
         }
-        let language = lang::of_file(&path, &bytes).ok_or(Skip::UnknownLanguage)?;
+        let Some(language) = lang::of_file(&path, &bytes) else {
+            return Err(Workbook::open(&bytes).err().map_or(Skip::UnknownLanguage, Skip::Workbook));
+        };
         if is_table(&path) {
             let (text, encoding) = decode(bytes, language)?;
             let fields = table::formulas(&text, is_tsv(&path)).into_iter().enumerate();
@@ -177,7 +179,12 @@ impl SourceFile {
 
 /// Whether a file holds formulas in cells.
 pub fn has_cells(path: &Path) -> bool {
-    is_table(path) || has_extension(path, &["xlsx", "xlsm"])
+    is_table(path) || has_extension(path, &["xlsx", "xlsm"]) || is_old_workbook(path)
+}
+
+/// Whether a file holds formulas in a form that is not read, and says so.
+fn is_old_workbook(path: &Path) -> bool {
+    has_extension(path, &["xls", "xlsb"])
 }
 
 fn is_table(path: &Path) -> bool {

@@ -100,7 +100,9 @@ impl Broken {
     fn diff_of_bytes(&self, path: &str, after: &str) -> String {
         match self.cell {
             Some(_) => self.diff(path, after),
-            None => unified_diff(path, &self.encoding.with_mark(&self.before), &self.encoding.with_mark(after)),
+            None => {
+                unified_diff(path, &self.encoding.with_mark(&self.before), &self.encoding.with_mark(after))
+            }
         }
     }
 

@@ -252,7 +252,10 @@ pub fn create_like(path: &Path, other: &Path, bytes: &[u8]) -> Result<(), FileEr
         fresh.write_all(bytes).map_err(fail)?;
         let permissions = fs::metadata(other).map_err(fail)?.permissions();
         fresh.as_file().set_permissions(permissions).map_err(fail)?;
-        fresh.persist_noclobber(path).map_err(|error| fail(error.error))?;
+        fresh.persist_noclobber(path).map_err(|error| match error.error.kind() {
+            io::ErrorKind::AlreadyExists => fail(io::Error::new(error.error.kind(), "it is there already")),
+            _ => fail(error.error),
+        })?;
         Ok(())
     })
 }

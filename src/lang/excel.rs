@@ -575,6 +575,17 @@ impl<'t> Reader<'t> {
         } else if known.pairs && !(count - known.min).is_multiple_of(2) {
             self.fault(Code::Unpaired, close, format!("{name} takes its arguments in pairs"));
         }
+        let n_named = match bare(name).as_str() {
+            "LAMBDA" | "LET" => count.saturating_sub(1),
+            _ => 0,
+        };
+        let step = if bare(name) == "LET" { 2 } else { 1 };
+        for argument in arguments.iter().take(n_named).step_by(step) {
+            if matches!(argument.class, Some(Class::Value | Class::Cell)) {
+                let message = format!("{name} wants a name here");
+                self.fault(Code::NotAReference, argument.span.clone(), message);
+            }
+        }
         for (idx, argument) in arguments.into_iter().enumerate() {
             if argument.class == Some(Class::Value) && known.wants_reference(idx + 1) {
                 let message = format!("argument {} of {name} must be a reference", idx + 1);
@@ -1153,6 +1164,8 @@ mod tests {
         check("=IF(A1,B1,C1,D1)", &[(C::TooMany, ",")]);
         check("=NOW(A1)", &[(C::TooMany, "A1")]);
         check("=AVERAGEIFS(A:A,B:B,1,C:C)", &[(C::Unpaired, ")")]);
+        check("=LET(A1,2,A1)+LET(x,2,3)", &[(C::NotAReference, "A1")]);
+        check("=LAMBDA(1,x,[y],2)", &[(C::NotAReference, "1")]);
         check("=COUNTIF(A1>1,2)", &[(C::NotAReference, "A1>1")]);
         check("=COUNTIFS(A:A,1,SORT(B:B),2)", &[(C::NotAReference, "SORT(B:B)")]);
         check("=SUBTOTAL(9,A:A,3)", &[(C::NotAReference, "3")]);

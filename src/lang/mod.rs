@@ -103,9 +103,9 @@ pub const STACK: usize = 256 * 1024 * 1024;
 /// All packs, in the order in which they are asked to recognise a file.
 pub static LANGUAGES: &[&dyn Language] = &[&python::Python, &powershell::PowerShell, &excel::Excel];
 
-/// The language of that name.
+/// The language of that name, in any case.
 pub fn by_name(name: &str) -> Option<&'static dyn Language> {
-    LANGUAGES.iter().copied().find(|language| language.name() == name)
+    LANGUAGES.iter().copied().find(|language| language.name().eq_ignore_ascii_case(name))
 }
 
 /// The language of a file, if it is one of ours.

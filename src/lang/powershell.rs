@@ -74,6 +74,18 @@ impl Language for PowerShell {
     }
 }
 
+/// What a key of a hash literal is, where it is a constant text.
+fn constant_key(key: &str) -> Option<&str> {
+    let quoted =
+        |quote: char| key.strip_prefix(quote)?.strip_suffix(quote).filter(|text| !text.contains(quote));
+    let is_plain = |c: char| c == '_' || c.is_alphanumeric();
+    match key.chars().next()? {
+        '\'' => quoted('\''),
+        '"' => quoted('"').filter(|text| !text.contains(['$', '`'])),
+        first => (!first.is_ascii_digit() && key.chars().all(is_plain)).then_some(key),
+    }
+}
+
 /// The faults of a text in order of place. What nests too deep or follows too many faults is left unread,
 /// and has none.
 fn read(text: &str, strict: bool) -> Vec<Fault> {
@@ -3248,9 +3260,10 @@ impl<'t> Parser<'t> {
         let mut keys = HashSet::new();
         self.skip_newlines();
         while let Some(key) = self.hash_entry() {
-            let word = self.text[key].trim_matches('\'').to_lowercase();
-            let plain = !word.is_empty() && word.chars().all(|c| c == '_' || c.is_alphanumeric());
-            if plain && !word.starts_with(|c: char| c.is_ascii_digit()) && !keys.insert(word.clone()) {
+            let word = constant_key(&self.text[key]).map(str::to_lowercase);
+            if let Some(word) = word
+                && !keys.insert(word.clone())
+            {
                 let message = format!("Duplicate keys '{word}' are not allowed in hash literals.");
                 let at = self.here();
                 self.report(Code::Other, at..at, message);
@@ -3610,6 +3623,18 @@ mod tests {
             let faults = PowerShell.faults(text, Dialect::default());
             let place = place(text, faults[0].span.start);
             assert_eq!((place.line, place.column), (line, column), "{text}{faults:?}");
+        }
+    }
+
+    #[test]
+    fn keys_of_a_hash_are_there_once() {
+        for (text, is_twice) in [
+            ("@{ a = 1; A = 2 }", true),
+            ("@{ 'a b' = 1; \"A b\" = 2 }", true),
+            ("@{ a = 1; 'a' = 2 }", true),
+            ("@{ \"$a\" = 1; \"$a\" = 2; $b = 1; $b = 2; (c) = 1; (c) = 2; 1 = 1; '1' = 2 }", false),
+        ] {
+            assert_eq!(!PowerShell.faults(text, Dialect::default()).is_empty(), is_twice, "{text}");
         }
     }
 
