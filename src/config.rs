@@ -170,6 +170,9 @@ impl Config {
             |message: String| ConfigError { path: path.to_owned(), message: message.trim_end().to_owned() };
         merge(&mut table, text.parse().map_err(|error: toml::de::Error| fail(error.to_string()))?);
         let mut config: Self = table.try_into().map_err(|error| fail(error.to_string()))?;
+        if let Some(wrong) = config.out_of_range() {
+            return Err(fail(wrong.to_owned()));
+        }
         let folder = path.parent().unwrap_or(Path::new(""));
         for place in [&mut config.engine.program, &mut config.engine.models] {
             if !place.as_os_str().is_empty() {
@@ -177,6 +180,26 @@ impl Config {
             }
         }
         Ok(config)
+    }
+}
+
+impl Config {
+    /// A setting whose value makes no sense, and why.
+    fn out_of_range(&self) -> Option<&'static str> {
+        let (files, repair) = (&self.files, &self.repair);
+        let largest = u64::MAX / 1024;
+        [
+            (repair.candidates == 0, "`repair.candidates` must be 1 at least"),
+            (repair.max_windows == 0, "`repair.max_windows` must be 1 at least"),
+            (
+                !(0.0..=1.0).contains(&repair.least_confidence),
+                "`repair.least_confidence` must be from 0 to 1",
+            ),
+            (files.max_kib > largest, "`files.max_kib` is too large"),
+            (files.max_workbook_kib > largest, "`files.max_workbook_kib` is too large"),
+        ]
+        .into_iter()
+        .find_map(|(is_wrong, why)| is_wrong.then_some(why))
     }
 }
 
@@ -213,7 +236,7 @@ pub fn python_target(pyproject: &str) -> Option<(u8, u8)> {
 }
 
 /// The first two numbers of a version.
-fn version(text: &str) -> Option<(u8, u8)> {
+pub(crate) fn version(text: &str) -> Option<(u8, u8)> {
     let mut parts = text.split('.');
     let major = parts.next()?.parse().ok()?;
     let minor = parts.next().map_or(Some(0), |minor| minor.parse().ok())?;
@@ -252,6 +275,9 @@ mod tests {
     fn mistakes_name_the_file_and_the_key() {
         check_error("[repiar]\nseed = 1\n", "lastmile.toml: unknown field `repiar`, expected one of"); // typos: ignore
         check_error("[repair]\nseed = 'x'\n", "invalid type: string \"x\", expected u64");
+        check_error("[repair]\ncandidates = 0\n", "lastmile.toml: `repair.candidates` must be 1 at least");
+        check_error("[repair]\nleast_confidence = 5\n", "from 0 to 1");
+        check_error("[files]\nmax_kib = 9223372036854775807\n", "too large");
         check_error("[python]\ntarget = 'three'\n", "neither \"auto\" nor a version");
         check_error("[repair\n", "lastmile.toml: TOML parse error at line 1");
     }

@@ -511,7 +511,8 @@ fn sarif_results(uri: &str, broken: &Broken) -> Vec<Value> {
     }
     let repair = broken.repair().filter(|_| broken.cell.is_none());
     if let (Some(result), Some(repair), Some(after)) = (results.first_mut(), repair, broken.after()) {
-        let replacements: Vec<Value> = line_edits(&broken.before, after).iter().map(replacement).collect();
+        let edits = line_edits(&broken.before, after);
+        let replacements: Vec<Value> = edits.iter().map(|edit| replacement(edit, &broken.before)).collect();
         result["fixes"] = json!([{
             "description": { "text": format!("lastmile: {}", evidence(repair)) },
             "artifactChanges": [{ "artifactLocation": { "uri": uri }, "replacements": replacements }],
@@ -520,11 +521,16 @@ fn sarif_results(uri: &str, broken: &Broken) -> Vec<Value> {
     results
 }
 
-fn replacement(edit: &LineEdit) -> Value {
+fn replacement(edit: &LineEdit, before: &str) -> Value {
+    // Where the line after it starts, or where the text ends.
+    let end = edit.first + edit.n_lines;
+    let starts = before.match_indices('\n').map(|(at, _)| at + 1).nth(end.saturating_sub(2));
+    let end =
+        if end == 1 { Place { line: 1, column: 1 } } else { place(before, starts.unwrap_or(before.len())) };
     json!({
         "deletedRegion": {
             "startLine": edit.first, "startColumn": 1,
-            "endLine": edit.first + edit.n_lines, "endColumn": 1,
+            "endLine": end.line, "endColumn": end.column,
         },
         "insertedContent": { "text": edit.replacement },
     })
@@ -538,4 +544,26 @@ fn uri(path: &str) -> String {
     const ESCAPED: &AsciiSet = &URI.remove(b'/');
     let uri = utf8_percent_encode(path, ESCAPED);
     if path.starts_with('/') { format!("file://{uri}") } else { uri.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_region(before: &str, after: &str, expected: (usize, usize, usize)) {
+        let edits = line_edits(before, after);
+        let value = replacement(&edits[0], before);
+        let number = |name: &str| value["deletedRegion"][name].as_u64().and_then(|n| usize::try_from(n).ok());
+        let found = (number("startLine"), number("endLine"), number("endColumn"));
+        assert_eq!(found, (Some(expected.0), Some(expected.1), Some(expected.2)), "{value}");
+    }
+
+    #[test]
+    fn regions_of_sarif_end_inside_of_the_text() {
+        check_region("a\nf(\nb\n", "a\nf()\nb\n", (2, 3, 1));
+        check_region("a\nf(\n", "a\nf()\n", (2, 3, 1));
+        check_region("a\né(", "a\né()", (2, 2, 3));
+        check_region("a\n", "b\na\n", (1, 1, 1));
+    }
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use clap::Args;
+use clap::builder::RangedU64ValueParser;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -13,6 +14,7 @@ use super::ExitStatus;
 use super::progress::Progress;
 use super::session::{Session, TestFlags, complain_of_engine, is_unread, print_bytes};
 use crate::change::Skip;
+use crate::config::version;
 use crate::io::examples::{Example, Examples};
 use crate::lang::python::Python;
 use crate::lang::{self, Dialect, Language};
@@ -30,7 +32,7 @@ pub(super) struct RepairArgs {
     jsonl: bool,
 
     /// How many candidates at most for each text
-    #[arg(short, long, value_name = "N", default_value = "10")]
+    #[arg(short, long, value_name = "N", default_value = "10", value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     k: usize,
 
     /// Milliseconds to search around each fault
@@ -188,13 +190,6 @@ fn answer(
     };
     let candidates = repairs.iter().take(args.k).map(|ranked| candidate(ranked, mark, args));
     Answer { id: row.id, candidates: candidates.collect(), reason, ..Answer::default() }
-}
-
-/// `3.9` of `3.9` or `3.9.1`.
-fn version(text: &str) -> Option<(u8, u8)> {
-    let mut numbers = text.split('.').map(|number| number.parse().ok());
-    let (major, minor) = (numbers.next()??, numbers.next()??);
-    numbers.all(|number| number.is_some()).then_some((major, minor))
 }
 
 /// Repairs, and why there are none.
