@@ -79,6 +79,8 @@ impl Verified {
 }
 
 /// Accepts `candidate` as a repair of `before`, or not.
+///
+/// Carriage returns that stand alone end lines for some parsers and not for lexemes, so none may come or go.
 pub fn verify(
     before: &str,
     candidate: Candidate,
@@ -86,8 +88,11 @@ pub fn verify(
     dialect: Dialect,
 ) -> Option<Verified> {
     let differs = candidate.text != before;
-    (differs && language.accepts(before, &candidate.text, dialect))
-        .then(|| Verified { candidate, evidence: Evidence::default() })
+    let n_returns = |text: &str| text.matches('\r').count() - text.matches("\r\n").count();
+    (differs
+        && n_returns(before) == n_returns(&candidate.text)
+        && language.accepts(before, &candidate.text, dialect))
+    .then(|| Verified { candidate, evidence: Evidence::default() })
 }
 
 #[cfg(test)]
@@ -108,5 +113,7 @@ mod tests {
         check("f(\n", "f(\n", false);
         check("f(\n", "f[\n", false);
         check("x = 1\n", "x = 1\n", false);
+        check("x = 1\rf(\r", "x = 1\rf()\r", true);
+        check("x = 1\rf(\r", "x = 1\r\nf()\r", false);
     }
 }
