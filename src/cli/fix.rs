@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
@@ -202,8 +203,12 @@ fn write(file: &SourceFile, text: &str, limit: Limit) -> Result<Result<(), Skip>
 
 /// The copy of a file that is repaired in its place: `book.repaired.xlsx`.
 fn copy_of(path: &Path) -> PathBuf {
-    let extension = path.extension().unwrap_or_default().to_string_lossy();
-    path.with_extension(format!("repaired.{extension}"))
+    let mut extension = OsString::from("repaired");
+    if let Some(own) = path.extension() {
+        extension.push(".");
+        extension.push(own);
+    }
+    path.with_extension(extension)
 }
 
 /// Repairs files one after the other.

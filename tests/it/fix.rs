@@ -153,6 +153,14 @@ fn diffs_name_files_from_here() {
 }
 
 #[test]
+fn a_copy_is_named_like_its_file() {
+    let sandbox = Sandbox::new(&[("tool", b"#!/usr/bin/env python3\nf(\n"), BAD]);
+    assert_eq!(sandbox.run(&["fix", "--write", "--aside", "tool", "bad.py"]).code, Some(1), "the files stay");
+    assert_eq!(sandbox.read("tool.repaired"), b"#!/usr/bin/env python3\nf()\n");
+    assert_eq!(sandbox.read("bad.repaired.py"), b"import os\n\nprint((1))\n");
+}
+
+#[test]
 fn a_file_with_two_names_is_repaired_once() {
     let sandbox = Sandbox::new(&[BAD]);
     assert_snapshot!(sandbox.run(&["fix", "--write", "bad.py", "./bad.py", "../files/bad.py"]), @"
