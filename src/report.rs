@@ -97,7 +97,7 @@ impl Broken {
     }
 
     /// The same with the mark that the file starts with, so that it applies.
-    fn diff_of_bytes(&self, path: &str, after: &str) -> String {
+    pub(crate) fn diff_of_bytes(&self, path: &str, after: &str) -> String {
         match self.cell {
             Some(_) => self.diff(path, after),
             None => {
@@ -523,10 +523,8 @@ fn sarif_results(uri: &str, broken: &Broken) -> Vec<Value> {
 
 fn replacement(edit: &LineEdit, before: &str) -> Value {
     // Where the line after it starts, or where the text ends.
-    let end = edit.first + edit.n_lines;
-    let starts = before.match_indices('\n').map(|(at, _)| at + 1).nth(end.saturating_sub(2));
-    let end =
-        if end == 1 { Place { line: 1, column: 1 } } else { place(before, starts.unwrap_or(before.len())) };
+    let n_before = edit.first - 1 + edit.n_lines;
+    let end = place(before, before.split_inclusive('\n').take(n_before).map(str::len).sum());
     json!({
         "deletedRegion": {
             "startLine": edit.first, "startColumn": 1,

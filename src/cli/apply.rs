@@ -30,10 +30,11 @@ pub(super) struct ApplyArgs {
 /// What a repair means for the file on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Plan {
-    /// The file holds `disk` and would hold `merged`; nothing else is lost.
+    /// The file holds `disk` and would hold `merged`, with so many faults left; nothing else is lost.
     Write {
         disk: Vec<u8>,
         merged: Vec<u8>,
+        n_left: usize,
     },
     Written,
     /// The file holds the repair already.
@@ -83,7 +84,9 @@ fn apply_one(repo: &Repo, patch: &Path) -> Result<bool> {
             return Ok(false);
         }
     };
-    let plan = plan(repo, &change)?.carry_out(repo, &change)?;
+    let plan = plan(repo, &change)?;
+    let n_left = if let Plan::Write { n_left, .. } = plan { n_left } else { 0 };
+    let plan = plan.carry_out(repo, &change)?;
     let shown = shown_path(&change.path);
     if plan == Plan::Written {
         print(&format!("repaired `{}`\n", printable(&shown)))?;
@@ -93,9 +96,7 @@ fn apply_one(repo: &Repo, patch: &Path) -> Result<bool> {
         return Ok(false);
     }
     fs::remove_file(patch).with_context(|| format!("failed to remove `{}`", patch.display()))?;
-    let is_left =
-        fs::read(repo.root().join(&change.path)).ok().and_then(|disk| n_faults(&change.path, &disk));
-    if let Some(n_left @ 1..) = is_left {
+    if n_left > 0 {
         let faults = if n_left == 1 { "1 fault is".to_owned() } else { format!("{n_left} faults are") };
         warn(&format!(
             "{faults} left in `{shown}` on disk, of what was edited since: `lastmile fix {shown}`"
@@ -153,16 +154,16 @@ pub(super) fn plan(repo: &Repo, change: &Change) -> Result<Plan> {
         return Ok(if disk == change.after { Plan::There } else { Plan::Healthy });
     }
     let Some(merged) = change.merge_into(&disk) else { return Ok(Plan::Conflict) };
-    if self::n_faults(&change.path, &merged).is_none_or(|n_left| n_left >= n_faults) {
-        return Ok(Plan::NoHelp);
-    }
-    Ok(Plan::Write { disk, merged })
+    Ok(match self::n_faults(&change.path, &merged) {
+        Some(n_left) if n_left < n_faults => Plan::Write { disk, merged, n_left },
+        _ => Plan::NoHelp,
+    })
 }
 
 impl Plan {
     /// Writes, if that is the plan.
     pub(super) fn carry_out(self, repo: &Repo, change: &Change) -> Result<Self> {
-        let Self::Write { disk, merged } = self else { return Ok(self) };
+        let Self::Write { disk, merged, .. } = self else { return Ok(self) };
         match files::replace(&repo.root().join(&change.path), &disk, &merged)? {
             Ok(()) => Ok(Self::Written),
             // An editor saved it in this moment.

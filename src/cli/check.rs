@@ -19,7 +19,6 @@ use crate::config::{Files, Format};
 use crate::diagnose::{Diagnosis, diagnose};
 use crate::io::files::{self, FileError, Found};
 use crate::lang::{self, Fault, STACK};
-use crate::patch::unified_diff;
 use crate::report::{Answer, Broken, FileReport, Outcome, Totals, sarif, show};
 
 #[derive(Args)]
@@ -195,16 +194,15 @@ fn place_in_diff(path: &str) -> Result<String, &'static str> {
     if path.contains(char::REPLACEMENT_CHARACTER) {
         return Err("its name is not UTF-8; `--write` repairs it");
     }
-    let inside = files::from_here(Path::new(path));
+    let inside = env::current_dir().ok().and_then(|here| files::inside(&here, Path::new(path)));
     Ok(shown_path(&inside.ok_or("it lies outside of this folder; run lastmile in one that holds it")?))
 }
 
 /// A path as GitHub knows it: a step of a workflow may run in any folder of the checkout.
 fn place_in_checkout(path: String) -> String {
     let checkout = env::var_os("GITHUB_WORKSPACE").filter(|folder| !folder.is_empty());
-    let inside = checkout.and_then(|checkout| {
-        Some(files::real(Path::new(&path)).strip_prefix(files::real(Path::new(&checkout))).ok()?.to_owned())
-    });
+    let inside =
+        checkout.and_then(|checkout| files::inside(&files::real(Path::new(&checkout)), Path::new(&path)));
     inside.map_or(path, |inside| shown_path(&inside))
 }
 
@@ -214,10 +212,9 @@ fn print_diff(path: &str, broken: &Broken, after: &str) -> Result<()> {
         warn(&format!("`{path}` is repaired by cell, so that the repair of {cell} has no diff"));
         return Ok(());
     }
-    let encoding = broken.encoding;
-    let diff = unified_diff(path, &encoding.with_mark(&broken.before), &encoding.with_mark(after));
+    let diff = broken.diff_of_bytes(path, after);
     let (header, body) = diff.split_at(diff.find("\n@@").map_or(0, |at| at + 1));
-    match encoding.encode_diff(body) {
+    match broken.encoding.encode_diff(body) {
         Ok(body) => print_bytes(&[header.as_bytes(), &body].concat()),
         Err(skip) => {
             warn(&format!("`{path}` has no diff: {skip}"));

@@ -261,12 +261,15 @@ fn forget_suggestions(repo: &Repo, looks: &[Look]) {
             let _ = fs::remove_file(repo.saved(path));
         }
     }
+    if git::is_passing() {
+        return;
+    }
     // Those for texts that are neither staged nor on disk any more fit nothing.
     for patch in saved_patches(repo).unwrap_or_default() {
         let change = fs::read(&patch).ok().and_then(|bytes| repo.read_patch(&bytes).ok());
         let is_there = |change: &Change| {
             let disk = fs::read(repo.root().join(&change.path));
-            repo.may_be_staged(change) || disk.is_ok_and(|disk| disk == change.before)
+            repo.is_staged(change) || disk.is_ok_and(|disk| disk == change.before)
         };
         if change.is_some_and(|change| !is_there(&change)) {
             let _ = fs::remove_file(patch);
@@ -413,15 +416,5 @@ fn save(repo: &Repo, change: &Change) -> Result<()> {
 
 /// A path as the index names it, from one as the user does.
 pub(super) fn relative(repo: &Repo, path: &Path) -> PathBuf {
-    let plain = files::absolute(path);
-    if let Ok(inside) = plain.strip_prefix(repo.root()) {
-        return inside.to_owned();
-    }
-    // The folder may have been reached through a link; the file itself may be one, too, and stays it.
-    let real = plain.parent().and_then(|folder| folder.canonicalize().ok()).zip(plain.file_name());
-    let real = real.map(|(folder, name)| folder.join(name));
-    match real.as_deref().and_then(|real| real.strip_prefix(repo.root()).ok()) {
-        Some(inside) => inside.to_owned(),
-        None => path.to_owned(),
-    }
+    files::inside(repo.root(), path).unwrap_or_else(|| path.to_owned())
 }

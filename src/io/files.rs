@@ -127,13 +127,12 @@ pub fn real(path: &Path) -> PathBuf {
     fs::canonicalize(path).unwrap_or_else(|_| absolute(path))
 }
 
-/// The path from the folder where the program runs; `None` when it lies elsewhere.
-pub fn from_here(path: &Path) -> Option<PathBuf> {
-    let here = std::env::current_dir().ok()?;
+/// The path from a folder, which is named from the root; `None` when it lies elsewhere.
+pub fn inside(folder: &Path, path: &Path) -> Option<PathBuf> {
     let path = absolute(path);
-    let inside = |path: &Path| path.strip_prefix(&here).ok().map(Path::to_owned);
-    // The folder may have been reached through a link.
-    inside(&path).or_else(|| inside(&real(path.parent()?).join(path.file_name()?)))
+    let from_folder = |path: &Path| path.strip_prefix(folder).ok().map(Path::to_owned);
+    // The folder may have been reached through a link; the file itself may be one, too, and stays it.
+    from_folder(&path).or_else(|| from_folder(&real(path.parent()?).join(path.file_name()?)))
 }
 
 /// The first bytes of a file, enough for a `#!` line.
@@ -203,7 +202,7 @@ pub fn replace(path: &Path, before: &[u8], after: &[u8]) -> Result<Result<(), Sk
             return Ok(Err(Skip::Linked));
         }
         let folder = target.parent().unwrap_or(Path::new("."));
-        let mut fresh = fresh_in(folder).map_err(fail)?;
+        let mut fresh = fresh_in(folder, None).map_err(fail)?;
         fresh.write_all(after).map_err(fail)?;
         keep_owner(fresh.as_file(), &about).map_err(fail)?;
         fresh.as_file().set_permissions(about.permissions()).map_err(fail)?;
@@ -248,7 +247,7 @@ fn keep_owner(_: &fs::File, _: &fs::Metadata) -> io::Result<()> {
 pub fn create_like(path: &Path, other: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let fail = |reason| FileError::Write { path: path.to_owned(), reason };
     between_writes(|| {
-        let mut fresh = fresh_in(folder_of(path)).map_err(fail)?;
+        let mut fresh = fresh_in(folder_of(path), None).map_err(fail)?;
         fresh.write_all(bytes).map_err(fail)?;
         let permissions = fs::metadata(other).map_err(fail)?.permissions();
         fresh.as_file().set_permissions(permissions).map_err(fail)?;
@@ -270,8 +269,18 @@ const FRESH: &str = ".lastmile-";
 /// Nothing is being written for as long as this.
 const STALE: Duration = Duration::from_mins(1);
 
-/// A file that will replace one beside it. Removes what runs that were killed left in the folder.
-fn fresh_in(folder: &Path) -> io::Result<NamedTempFile> {
+/// The permissions of new files, of which the system takes away what the user does not want.
+fn ordinary() -> Option<fs::Permissions> {
+    #[cfg(unix)]
+    let permissions = Some(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    #[cfg(not(unix))]
+    let permissions = None;
+    permissions
+}
+
+/// A file that will replace one beside it, for its owner alone where no permissions are named. Removes what runs that
+/// were killed left in the folder.
+fn fresh_in(folder: &Path, permissions: Option<fs::Permissions>) -> io::Result<NamedTempFile> {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let is_ours = name.to_str().and_then(|name| name.strip_prefix(FRESH)).is_some_and(|letters| {
@@ -282,7 +291,12 @@ fn fresh_in(folder: &Path) -> io::Result<NamedTempFile> {
             let _ = fs::remove_file(entry.path());
         }
     }
-    tempfile::Builder::new().prefix(FRESH).tempfile_in(folder)
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(FRESH);
+    if let Some(permissions) = permissions {
+        builder.permissions(permissions);
+    }
+    builder.tempfile_in(folder)
 }
 
 fn is_stale(about: &fs::Metadata) -> bool {
@@ -305,14 +319,13 @@ pub fn create_page(path: &Path, page: &str) -> Result<(), FileError> {
         }
         Err(_) => {}
     }
-    // With the permissions that new files get: it is to be shown.
-    fs::write(&target, page).map_err(fail)
+    create(&target, page.as_bytes())
 }
 
-/// Writes a file that may not exist yet, all or nothing.
+/// Writes a file that may not exist yet, all or nothing, with the permissions that new files get.
 pub fn create(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let fail = |reason| FileError::Write { path: path.to_owned(), reason };
-    let mut fresh = fresh_in(folder_of(path)).map_err(fail)?;
+    let mut fresh = fresh_in(folder_of(path), ordinary()).map_err(fail)?;
     fresh.write_all(bytes).map_err(fail)?;
     fresh.as_file().sync_all().map_err(fail)?;
     fresh.persist(path).map_err(|error| fail(error.error))?;

@@ -432,14 +432,9 @@ impl Repo {
 
     /// Whether the index holds the text of `path` that the patch was made from, and will after the commit.
     pub fn is_staged(&self, change: &Change) -> bool {
-        !is_passing() && self.may_be_staged(change)
-    }
-
-    /// Whether the index that is in force holds it.
-    pub fn may_be_staged(&self, change: &Change) -> bool {
         let Ok(id) = Oid::hash_object(git2::ObjectType::Blob, &change.before) else { return false };
         let staged = self.named(std::slice::from_ref(&change.path)).unwrap_or_default();
-        staged.iter().any(|staged| staged.content == Content::Text(BlobId(id)))
+        !is_passing() && staged.iter().any(|staged| staged.content == Content::Text(BlobId(id)))
     }
 
     /// Reads back what [`Change::to_patch`] wrote; lines in front of the diff are skipped.
@@ -477,8 +472,8 @@ impl Repo {
     }
 }
 
-/// Whether the index is one that git made for a commit of some files only.
-fn is_passing() -> bool {
+/// Whether the index is one that git made for a commit of some files only: it does not hold what else is staged.
+pub fn is_passing() -> bool {
     std::env::var_os("GIT_INDEX_FILE").is_some_and(|name| name.as_encoded_bytes().ends_with(b".lock"))
 }
 

@@ -72,6 +72,15 @@ fn forgets_texts_that_are_gone() {
 }
 
 #[test]
+fn keeps_what_a_commit_of_other_files_does_not_hold() {
+    let repo = refused(BROKEN);
+    repo.write("a.py", "f(mine\n");
+    repo.stage("b.py", "x = 1\n");
+    repo.git(["commit", "--quiet", "-m", "x", "b.py"]);
+    assert_eq!(repo.patches(".git/lastmile").len(), 1, "its text is staged still");
+}
+
+#[test]
 fn keeps_what_was_edited_since() {
     let repo = refused(BROKEN);
     repo.write("a.py", "f(\na = 1\nb = 2\nc = 3\nmine = 4\n");
