@@ -213,10 +213,10 @@ fn bare(name: &str) -> String {
     name.trim_start_matches("_XLFN.").trim_start_matches("_XLWS.").to_owned()
 }
 
-/// Functions that may give a function, which may be called at once: `LAMBDA(x,x+1)(2)`, `IF(A1,SUM,MAX)(B1:B3)`.
+/// Functions that may give one, which may be called at once, besides LAMBDA and LET: `IF(A1,SUM,MAX)(B1:B3)`.
 const GIVERS: &[&str] = &[
-    "CHOOSE", "DROP", "HLOOKUP", "IF", "IFERROR", "IFNA", "IFS", "INDEX", "LAMBDA", "LET", "LOOKUP",
-    "REDUCE", "SWITCH", "TAKE", "VLOOKUP", "XLOOKUP",
+    "CHOOSE", "DROP", "HLOOKUP", "IF", "IFERROR", "IFNA", "IFS", "INDEX", "LOOKUP", "REDUCE", "SWITCH",
+    "TAKE", "VLOOKUP", "XLOOKUP",
 ];
 
 /// A formula without what stands in quotes.
@@ -575,11 +575,11 @@ impl<'t> Reader<'t> {
         } else if known.pairs && !(count - known.min).is_multiple_of(2) {
             self.fault(Code::Unpaired, close, format!("{name} takes its arguments in pairs"));
         }
-        let n_named = match bare(name).as_str() {
-            "LAMBDA" | "LET" => count.saturating_sub(1),
-            _ => 0,
-        };
-        let step = if bare(name) == "LET" { 2 } else { 1 };
+        // Values and their names come in turn, or names come first; the last argument is what is worked out.
+        let plain = bare(name);
+        let step = if plain == "LET" { 2 } else { 1 };
+        let is_maker = plain == "LET" || plain == "LAMBDA";
+        let n_named = if is_maker { count.saturating_sub(1) } else { 0 };
         for argument in arguments.iter().take(n_named).step_by(step) {
             if matches!(argument.class, Some(Class::Value | Class::Cell)) {
                 let message = format!("{name} wants a name here");
@@ -592,10 +592,8 @@ impl<'t> Reader<'t> {
                 self.fault(Code::NotAReference, argument.span, message);
             }
         }
-        let name = bare(name);
-        let is_maker = name == "LAMBDA" || name == "LET";
         match known.gives_reference {
-            _ if is_maker || self.is_call() && GIVERS.contains(&name.as_str()) => self.called(),
+            _ if is_maker || self.is_call() && GIVERS.contains(&plain.as_str()) => self.called(),
             true => Class::Reference,
             false => Class::Value,
         }
