@@ -6,7 +6,7 @@
 //! pointer networks (arXiv 1506.03134).
 
 use serde::{Deserialize, Serialize};
-use tch::{Device, IndexOp, Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::example::LEVELS;
 use crate::lang::Fault;
@@ -134,7 +134,7 @@ impl Net {
         Self {
             config: self.config,
             weights,
-            rope: (self.rope.0.shallow_clone(), self.rope.1.shallow_clone()),
+            rope: (self.rope.0.to_kind(kind), self.rope.1.to_kind(kind)),
             kind,
         }
     }
@@ -143,7 +143,11 @@ impl Net {
     pub fn forward(&self, batch: &Batch) -> Odds {
         let c = &self.config;
         let mut xs = self.embed(batch);
-        let mask = batch.valid.unsqueeze(1).unsqueeze(1); // [batch, 1, 1, len]
+        let (rows, len) = batch.valid.size2().expect("[batch, len]");
+        let mask = Tensor::zeros([rows, len], (self.kind, xs.device()))
+            .masked_fill(&batch.valid.logical_not(), f64::NEG_INFINITY)
+            .repeat_interleave_self_int(c.n_heads, 0, None)
+            .unsqueeze(1); // [batch * heads, 1, len]
         for i in 0..usize::try_from(c.n_layers).expect("positive") {
             let [norm1, qkv, out, norm2, up, down] = self.block(i);
             xs = &xs
@@ -205,26 +209,32 @@ impl Net {
         xs.to_kind(Kind::Float)
     }
 
+    /// Attention of every lexeme to those that `mask` (`[batch * heads, 1, len]`, added to the odds) leaves.
+    ///
+    /// Windows are short and many, for which two batched products are faster on a CPU than fused attention.
     fn attend(&self, xs: &Tensor, qkv: &Tensor, mask: &Tensor) -> Tensor {
         let (rows, len, d) = xs.size3().expect("[batch, len, d]");
         let heads = self.config.n_heads;
-        let qkv =
-            xs.linear(qkv, None::<&Tensor>).view([rows, len, 3, heads, d / heads]).permute([2, 0, 3, 1, 4]); // [3, rows, heads, len, d/heads]
-        let (q, k, v) = (self.rotate(&qkv.i(0)), self.rotate(&qkv.i(1)), qkv.i(2));
-        let ys = Tensor::scaled_dot_product_attention(&q, &k, &v, Some(mask), 0.0, false, None, false);
+        let qkv = xs.linear(qkv, None::<&Tensor>);
+        let qk = self.rotate(&qkv.narrow(2, 0, 2 * d));
+        let by_head = |xs: &Tensor| {
+            xs.view([rows, len, heads, d / heads]).transpose(1, 2).reshape([rows * heads, len, d / heads])
+        };
+        let (q, k) = (by_head(&qk.narrow(2, 0, d)), by_head(&qk.narrow(2, d, d)));
+        let v = by_head(&qkv.narrow(2, 2 * d, d));
+        let scale = ((d / heads) as f64).sqrt().recip();
+        let odds = mask.baddbmm(&q, &k.transpose(1, 2), 1.0, scale); // [batch * heads, len, len]
+        let ys = odds.softmax(-1, self.kind).bmm(&v).view([rows, heads, len, d / heads]);
         ys.transpose(1, 2).reshape([rows, len, d])
     }
 
-    /// Rotary position embedding of `[batch, heads, len, d_head]`.
+    /// Rotary position embedding of queries and keys, `[batch, len, 2 * d]`.
     fn rotate(&self, xs: &Tensor) -> Tensor {
-        let len = xs.size()[2];
-        let (cos, sin) = (
-            self.rope.0.narrow(0, 0, len).to_kind(self.kind),
-            self.rope.1.narrow(0, 0, len).to_kind(self.kind),
-        );
-        let halves = xs.chunk(2, -1);
-        let (a, b) = (&halves[0], &halves[1]);
-        Tensor::cat(&[a * &cos - b * &sin, a * &sin + b * &cos], -1)
+        let (rows, len, width) = xs.size3().expect("[batch, len, 2 * d]");
+        let halves = [rows, len, 2 * self.config.n_heads, 2, -1];
+        let swapped = xs.reshape(halves).flip([3]).view([rows, len, width]);
+        let (cos, sin) = (self.rope.0.narrow(0, 0, len), self.rope.1.narrow(0, 0, len));
+        (xs * &cos).addcmul(&swapped, &sin)
     }
 
     /// RMS norm in f32, handed on in the network's kind.
@@ -243,15 +253,20 @@ impl Net {
     }
 }
 
+/// Cosines and sines of all positions, `[max_len, 2 * d]` each: for every head a half and the other half.
 fn rope(c: &ModelConfig, device: Device) -> (Tensor, Tensor) {
     let half = c.d_model / c.n_heads / 2;
     let powers = Tensor::arange(half, (Kind::Float, device)) * (-(1000f64.ln()) / half as f64);
     let angles = Tensor::arange(c.max_len, (Kind::Float, device)).unsqueeze(1) * powers.exp().unsqueeze(0); // [max_len, half]
-    (angles.cos(), angles.sin())
+    let (cos, sin) = (angles.cos(), angles.sin());
+    let for_heads = |a: &Tensor, b: &Tensor| Tensor::cat(&[a, b], 1).repeat([1, 2 * c.n_heads]);
+    (for_heads(&cos, &cos), for_heads(&-&sin, &sin))
 }
 
 #[cfg(test)]
 mod tests {
+    use tch::IndexOp;
+
     use super::super::example::Input;
     use super::super::train::collate;
     use super::*;

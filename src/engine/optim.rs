@@ -3,6 +3,8 @@
 //! Muon (Jordan 2024; scaled as in arXiv 2502.16982) makes each matrix update near-orthogonal by a
 //! Newton-Schulz iteration. Own code because the optimizers of `tch` cannot be saved and resumed.
 
+use std::collections::BTreeMap;
+
 use tch::{Kind, Tensor, no_grad};
 
 /// Settings of a step.
@@ -48,6 +50,8 @@ impl Optimizer {
             let scale = (rates.clip / (&norm + 1e-6)).clamp_max(1.0);
             let age = f64::from(i32::try_from(self.n_steps).unwrap_or(i32::MAX));
             let (fix1, fix2) = (1.0 - BETAS.0.powf(age), 1.0 - BETAS.1.powf(age));
+            // Matrices of one shape are made orthogonal together.
+            let mut moves: BTreeMap<Vec<i64>, (Vec<Tensor>, Vec<Tensor>)> = BTreeMap::new();
             for i in 0..weights.len() {
                 let mut weight = weights[i].shallow_clone();
                 let grad = &grads[i] * &scale;
@@ -59,11 +63,17 @@ impl Optimizer {
                     let _ = weight.g_sub_(&(update * rates.lr));
                 } else {
                     let _ = first.lerp_(&grad, 1.0 - MOMENTUM);
-                    let ahead = grad.lerp(first, MOMENTUM);
-                    let shape = weight.size();
-                    let match_adam = 0.2 * (shape[0].max(shape[1]) as f64).sqrt();
+                    let (moved, ahead) = moves.entry(weight.size()).or_default();
+                    ahead.push(grad.lerp(first, MOMENTUM));
+                    moved.push(weight);
+                }
+            }
+            for (shape, (weights, ahead)) in moves {
+                let match_adam = 0.2 * (shape[0].max(shape[1]) as f64).sqrt();
+                let updates = orthogonal(&Tensor::stack(&ahead, 0)) * (rates.lr * match_adam);
+                for (mut weight, update) in weights.into_iter().zip(updates.unbind(0)) {
                     let _ = weight.g_mul_scalar_(1.0 - rates.lr * rates.weight_decay);
-                    let _ = weight.g_sub_(&(orthogonal(&ahead) * (rates.lr * match_adam)));
+                    let _ = weight.g_sub_(&update);
                 }
             }
             norm
@@ -101,15 +111,49 @@ impl Optimizer {
     }
 }
 
-/// The nearest matrix with all singular values near one, by five quintic Newton-Schulz steps.
-fn orthogonal(matrix: &Tensor) -> Tensor {
-    let tall = matrix.size()[0] > matrix.size()[1];
-    let mut x = if tall { matrix.tr() } else { matrix.shallow_clone() }.to_kind(Kind::BFloat16);
-    x = &x / (x.norm() + 1e-7);
+/// The nearest matrices with all singular values near one, by five quintic Newton-Schulz steps: `[n, rows, columns]`.
+fn orthogonal(matrices: &Tensor) -> Tensor {
+    let tall = matrices.size()[1] > matrices.size()[2];
+    let wide = if tall { matrices.transpose(1, 2) } else { matrices.shallow_clone() };
+    let x = wide.to_kind(Kind::BFloat16).contiguous();
+    let mut x = &x / (x.norm_scalaropt_dim(2.0, [1i64, 2].as_slice(), true) + 1e-7);
     for _ in 0..5 {
-        let a = x.matmul(&x.tr());
-        let b = &a * -4.7750 + a.matmul(&a) * 2.0315;
-        x = &x * 3.4445 + b.matmul(&x);
+        let a = x.bmm(&x.transpose(1, 2));
+        let b = a.baddbmm(&a, &a, -4.7750, 2.0315);
+        x = x.baddbmm(&b, &x, 3.4445, 1.0);
     }
-    if tall { x.tr() } else { x }.to_kind(Kind::Float)
+    if tall { x.transpose(1, 2) } else { x }.to_kind(Kind::Float)
+}
+
+#[cfg(test)]
+mod tests {
+    use tch::Device;
+
+    use super::*;
+
+    /// Matrices that no random generator is needed for.
+    fn waves(n: i64, rows: i64, columns: i64) -> Tensor {
+        let steps = Tensor::arange(n * rows * columns, (Kind::Float, Device::Cpu));
+        (&steps * &steps * 0.37).sin().view([n, rows, columns])
+    }
+
+    #[test]
+    fn updates_are_nearly_orthogonal() {
+        for (rows, columns) in [(8, 24), (24, 8), (16, 16)] {
+            let xs = orthogonal(&(waves(3, rows, columns) * 5.0));
+            let gram = if rows > columns { xs.transpose(1, 2).bmm(&xs) } else { xs.bmm(&xs.transpose(1, 2)) };
+            let diagonal = gram.diagonal(0, 1, 2);
+            let (least, most) =
+                (f64::try_from(diagonal.min()).unwrap(), f64::try_from(diagonal.max()).unwrap());
+            assert!(0.3 < least && most < 1.7, "{rows} x {columns}: {least} to {most}");
+        }
+    }
+
+    #[test]
+    fn matrices_of_one_shape_do_not_mix() {
+        let all = waves(3, 8, 24);
+        let alone = orthogonal(&all.narrow(0, 1, 1));
+        let beside = orthogonal(&all).narrow(0, 1, 1);
+        assert!(f64::try_from((alone - beside).abs().max()).unwrap() < 0.02);
+    }
 }
