@@ -2,13 +2,15 @@
 """Fits how sure lastmile is of its first candidate, on rows that were neither trained on nor are reported on.
 
 usage: calibrate.py --pack models/python [--program COMMAND] [--write] ROWS.jsonl
+       calibrate.py --check [--program COMMAND] ROWS.jsonl ...
 
 A row is {"id", "lang", "broken", "fixed"} and may hold "fixed_min", the smallest part of the fix that parses. A first
 candidate is right when it equals either but for layout, or when it lies on a shortest way from the broken text to one of
 them, lexeme by lexeme: it does nothing that the human did not do, and humans often do more than mend. A logistic model
 of the features that `lastmile repair --jsonl --features` prints is fitted with a little ridge. Prints the reliability of
 predictions made out of fold, and how many are right from --threshold on; --write puts both into the pack's model.toml as
-[confidence].
+[confidence]. --check fits nothing: it counts, for rows that were not fitted on, how many first candidates of the shipped
+confidence are right from several thresholds on.
 Needs only the standard library.
 """
 
@@ -26,6 +28,7 @@ from pathlib import Path
 USED = ["bias", "score", "rest", "gap", "events", "written", "dropped", "lexemes", "faults"]
 FOLDS = 5
 RIDGE = 1.0
+THRESHOLDS = [0.5, 0.8, 0.9, 0.92, 0.93, 0.95, 0.98]
 
 
 def plain(text, lang):
@@ -64,7 +67,7 @@ def on_the_way(broken, candidate, fixed):
 
 
 def answers(rows, program):
-    """Features of each row's first candidate, whether it is right, and whether it is the whole fix."""
+    """Each row's first candidate, whether it is right, and whether it is the whole fix."""
     request = "".join(
         json.dumps({"id": row["id"], "lang": row["lang"], "text": row["broken"]}) + "\n" for row in rows
     )
@@ -83,7 +86,7 @@ def answers(rows, program):
         tidy = plain(first["text"], row["lang"])
         whole = tidy is not None and tidy in [plain(fix, row["lang"]) for fix in fixes]
         right = whole or any(on_the_way(row["broken"], first["text"], fix) for fix in fixes)
-        found.append(([first["features"][name] for name in USED], right, whole))
+        found.append((first, right, whole))
     return found
 
 
@@ -122,17 +125,43 @@ def out_of_fold(samples):
     return sorted(predicted, reverse=True)
 
 
+def read(path):
+    return [json.loads(line) for line in path.open(encoding="utf-8")]
+
+
+def check(paths, program):
+    """Prints how many candidates are right from each threshold on."""
+    print("| rows | n | from | safe | right | whole |\n| --- | --- | --- | --- | --- | --- |")
+    for path in paths:
+        rows = read(path)
+        found = [(first["confidence"], right, whole) for first, right, whole in answers(rows, program)]
+        if any(confidence is None for confidence, *_ in found):
+            sys.exit(f"error: the pack says no confidence; fit it first: {sys.argv[0]} --pack FOLDER --write ROWS.jsonl")
+        for threshold in THRESHOLDS:
+            safe = [row for row in found if row[0] >= threshold]
+            n_right, n_whole = (sum(row[i] for row in safe) for i in (1, 2))
+            print(f"| {path.stem} | {len(rows)} | {threshold} | {len(safe)} | {n_right} | {n_whole} |")
+
+
 def main():
     parser = argparse.ArgumentParser(description="Fit how sure lastmile is of its first candidate.")
-    parser.add_argument("--pack", type=Path, required=True, help="folder of the pack, such as models/python")
+    parser.add_argument("--pack", type=Path, help="folder of the pack, such as models/python")
     parser.add_argument("--program", default="target/release/lastmile repair --jsonl --features")
     parser.add_argument("--threshold", type=float, default=0.9, help="probability from which on a suggestion is safe")
     parser.add_argument("--write", action="store_true", help="put the result into model.toml")
-    parser.add_argument("rows", type=Path)
+    parser.add_argument("--check", action="store_true", help="count with the confidence that is shipped, fit nothing")
+    parser.add_argument("rows", type=Path, nargs="+")
     args = parser.parse_args()
     warnings.simplefilter("ignore")  # SyntaxWarnings of the code that is judged
-    rows = [json.loads(line) for line in args.rows.open(encoding="utf-8")]
-    samples = answers(rows, args.program)
+    if args.check:
+        return check(args.rows, args.program)
+    if not args.pack:
+        parser.error("--pack FOLDER is needed to fit")
+    rows = [row for path in args.rows for row in read(path)]
+    samples = [
+        ([first["features"][name] for name in USED], right, whole)
+        for first, right, whole in answers(rows, args.program)
+    ]
     if len(samples) < 10 * FOLDS:
         sys.exit(f"error: {len(samples)} of {len(rows)} rows got a candidate, too few to fit; try `lastmile doctor`")
     predicted = out_of_fold(samples)
