@@ -23,6 +23,8 @@ pub struct SourceFile {
 pub struct Cell {
     /// As in `Sheet1!B7`, or `B7` in a table.
     pub name: String,
+    /// The line of the table that it starts in, from 1; a workbook has none.
+    pub line: Option<usize>,
     number: usize,
 }
 
@@ -108,7 +110,7 @@ impl SourceFile {
                 path: path.clone(),
                 language,
                 text: field.text,
-                cell: Some(Cell { name: field.cell, number }),
+                cell: Some(Cell { name: field.cell, line: Some(field.line), number }),
                 encoding,
             };
             return Ok(fields.map(file).collect());
@@ -121,7 +123,7 @@ impl SourceFile {
             path: path.clone(),
             language,
             text: formula.text.clone(),
-            cell: Some(Cell { name: formula.to_string(), number }),
+            cell: Some(Cell { name: formula.to_string(), line: None, number }),
             encoding: Encoding::Utf8,
         };
         Ok(formulas.map(file).collect())

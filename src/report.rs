@@ -40,6 +40,8 @@ pub struct Broken {
     pub language: &'static str,
     /// The cell of the workbook that the text is the formula of.
     pub cell: Option<String>,
+    /// The line that this cell starts in, where the file has lines.
+    pub cell_line: Option<usize>,
     pub before: String,
     pub encoding: Encoding,
     pub faults: Vec<Fault>,
@@ -339,6 +341,9 @@ fn json_broken(path: &str, broken: &Broken) -> Value {
     if let Some(cell) = &broken.cell {
         value["cell"] = json!(cell);
         value["before"] = json!(broken.before);
+        if let Some(line) = broken.cell_line {
+            value["cell_line"] = json!(line);
+        }
     }
     match &broken.answer {
         Answer::NotAsked => {}
@@ -378,8 +383,11 @@ fn places(text: &str, span: &Range<usize>) -> (Place, Place) {
 
 /// Workflow commands that GitHub turns into annotations.
 fn github(report: &FileReport) -> String {
-    let command = |level: &str, place: Option<(Place, Place)>, message: &str| {
+    let command = |level: &str, line: Option<usize>, place: Option<(Place, Place)>, message: &str| {
         let mut properties = format!("file={}", escape_property(&report.path));
+        if let Some(line) = line {
+            write!(properties, ",line={line}").expect("a string takes all");
+        }
         if let Some((start, end)) = place {
             write!(properties, ",line={},endLine={},col={}", start.line, end.line, start.column)
                 .expect("a string takes all");
@@ -390,8 +398,8 @@ fn github(report: &FileReport) -> String {
         format!("::{level} {properties},title=lastmile::{}\n", escape_data(message))
     };
     match &report.outcome {
-        Outcome::Skipped(reason) => command("warning", None, &format!("left alone: {reason}")),
-        Outcome::Failed(reason) => command("error", None, reason),
+        Outcome::Skipped(reason) => command("warning", None, None, &format!("left alone: {reason}")),
+        Outcome::Failed(reason) => command("error", None, None, reason),
         Outcome::Broken(broken) => {
             let word = if broken.is_written() { "repaired" } else { "suggestion" };
             let repair = broken.repair().map(|repair| {
@@ -401,9 +409,8 @@ fn github(report: &FileReport) -> String {
             let repair = repair.unwrap_or_default();
             let mut out = String::new();
             if let Some(failing) = &broken.failing {
-                let place = Place { line: broken.first_line(), column: 1 };
                 let message = format!("its tests fail: {failing}{repair}");
-                out.push_str(&command("error", Some((place, place)), &message));
+                out.push_str(&command("error", Some(broken.first_line()), None, &message));
             }
             for (idx, fault) in broken.faults.iter().enumerate() {
                 let cell = broken.cell.as_deref().map(|cell| format!("{cell} ")).unwrap_or_default();
@@ -413,7 +420,7 @@ fn github(report: &FileReport) -> String {
                 }
                 // Lines of a workbook mean nothing.
                 let place = broken.cell.is_none().then(|| places(&broken.before, &fault.span));
-                out.push_str(&command("error", place, &message));
+                out.push_str(&command("error", broken.cell_line, place, &message));
             }
             out
         }
@@ -483,6 +490,9 @@ fn sarif_results(uri: &str, broken: &Broken) -> Vec<Value> {
             let mut location = json!({ "physicalLocation": { "artifactLocation": { "uri": uri } } });
             if let Some(cell) = &broken.cell {
                 location["logicalLocations"] = json!([{ "fullyQualifiedName": cell }]);
+                if let Some(line) = broken.cell_line {
+                    location["physicalLocation"]["region"] = json!({ "startLine": line });
+                }
             } else {
                 let (start, end) = places(&broken.before, &fault.span);
                 location["physicalLocation"]["region"] = json!({

@@ -13,6 +13,8 @@ use crate::lang::excel::{calls_or_refers, column_letters};
 pub struct Field {
     /// As in `B7`.
     pub cell: String,
+    /// The line of the table in which it starts, from 1.
+    pub line: usize,
     /// The formula with its leading `=`, quotes resolved.
     pub text: String,
     /// Bytes of the table, quotes included.
@@ -24,7 +26,7 @@ pub struct Field {
 pub fn formulas(table: &str, is_tsv: bool) -> Vec<Field> {
     let Some(separator) = separator(table, is_tsv) else { return Vec::new() };
     let mut found = Vec::new();
-    let (mut row, mut column, mut at) = (1, 1, 0);
+    let (mut row, mut column, mut line, mut at) = (1, 1, 1, 0);
     while at < table.len() {
         let Some(span) = field(&table[at..], separator).map(|length| at..at + length) else { break };
         let rest = &table[span.end..];
@@ -32,12 +34,14 @@ pub fn formulas(table: &str, is_tsv: bool) -> Vec<Field> {
         if let Some(text) = formula(&table[span.clone()], separator == ',' && !ends_row) {
             found.push(Field {
                 cell: format!("{}{row}", column_letters(column)),
+                line,
                 text,
                 span: span.clone(),
                 separator,
             });
         }
         let width = if rest.starts_with("\r\n") { 2 } else { rest.chars().next().map_or(0, char::len_utf8) };
+        line += table[at..span.end + width].matches('\n').count();
         at = span.end + width;
         (row, column) = if ends_row { (row + 1, 1) } else { (row, column + 1) };
     }
@@ -150,6 +154,12 @@ mod tests {
         check("name\ttotal\n\"a\"\t=A1+1", &[("B2", "=A1+1")]);
         check("sep=|\n=A1|=B1", &[("A2", "=A1"), ("B2", "=B1")]);
         check("a,b\n,=A1*(2", &[("B2", "=A1*(2")]);
+    }
+
+    #[test]
+    fn lines_of_fields() {
+        let lines = |table| formulas(table, false).iter().map(|field| field.line).collect::<Vec<_>>();
+        assert_eq!(lines("=A1,=A2\r\n\"x\ny\",=A3\n\"=A4+\n1\",=A5\n"), [1, 1, 3, 4, 5]);
     }
 
     #[test]

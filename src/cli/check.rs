@@ -171,6 +171,7 @@ pub(super) fn broken(file: SourceFile, cause: Cause, answer: Answer) -> FileRepo
     let encoding = file.encoding();
     let broken = Broken {
         language: file.language.name(),
+        cell_line: file.cell.as_ref().and_then(|cell| cell.line),
         cell: file.cell.map(|cell| cell.name),
         before: file.text,
         encoding,

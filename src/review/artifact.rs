@@ -260,6 +260,7 @@ impl FileRepair {
         let broken = Broken {
             language: file.language.name(),
             cell: None,
+            cell_line: None,
             encoding: file.encoding(),
             before: file.text,
             faults,

@@ -307,6 +307,7 @@ mod tests {
         let broken = Broken {
             language: "python",
             cell: None,
+            cell_line: None,
             before: before.to_owned(),
             encoding: Encoding::Utf8,
             faults: diagnose(before, &Python).faults,

@@ -229,6 +229,7 @@ mod tests {
         Broken {
             language: "python",
             cell,
+            cell_line: None,
             before: before.to_owned(),
             encoding,
             faults,

@@ -84,7 +84,7 @@ fn a_changed_file_that_parses_and_fails_is_mended() {
     assert_eq!(value["kind"], "failing", "{value}");
     assert_eq!(value["suggestion"]["tests"]["verdict"], "improved", "{value}");
     assert_snapshot!(fix(&repo, &["--format", "github"], "").stdout, @"
-    ::error file=lib.py,line=5,endLine=5,col=1,endColumn=1,title=lastmile::its tests fail: 1 of 2 tests fails: `test_lib.py::T::test_add`%0A%0Asuggestion: needs review (parses; 2 of 2 tests pass, 1 of them failed before)%0A--- a/lib.py%0A+++ b/lib.py%0A@@ -2,4 +2,4 @@%0A     return a < b%0A %0A def add(a, b):%0A-    return (a - b)%0A+    return (a + b)%0A
+    ::error file=lib.py,line=5,title=lastmile::its tests fail: 1 of 2 tests fails: `test_lib.py::T::test_add`%0A%0Asuggestion: needs review (parses; 2 of 2 tests pass, 1 of them failed before)%0A--- a/lib.py%0A+++ b/lib.py%0A@@ -2,4 +2,4 @@%0A     return a < b%0A %0A def add(a, b):%0A-    return (a - b)%0A+    return (a + b)%0A
     ");
     let sarif: Value =
         serde_json::from_str(&fix(&repo, &["--format", "sarif"], "").stdout).expect("a document");

@@ -218,6 +218,17 @@ fn tables_are_repaired_by_cell() {
         b"\xef\xbb\xbfname,total\r\n\"\xc3\xa9t\xc3\xa9, x\",\"=IF(A1=\"\"\"\",1,2\"\r\n=== end ===,=SUM(B1:B2)";
     let sandbox =
         Sandbox::new(&[("t.csv", table), ("u.tsv", b"=MAX(A1:A9\t\xe9\n"), ("v.csv", b"a;=SUM(A1;A2\n")]);
+    assert_snapshot!(sandbox.run(&["check", "--format", "github"]), @"
+    --- stdout
+    ::error file=t.csv,line=2,title=lastmile::B2 does not parse: a closing bracket is missing
+    ::error file=u.tsv,line=1,title=lastmile::A1 does not parse: a closing bracket is missing
+    --- exit 1
+    ");
+    assert_snapshot!(sandbox.run(&["check", "--format", "json", "t.csv"]), @r#"
+    --- stdout
+    {"before":"=IF(A1=\"\",1,2","cell":"B2","cell_line":2,"faults":[{"column":14,"end_column":14,"end_line":1,"line":1,"message":"a closing bracket is missing"}],"kind":"broken","lang":"excel","path":"t.csv"}
+    --- exit 1
+    "#);
     assert_snapshot!(sandbox.run(&["fix", "--write", "--unsafe"]), @r#"
     --- stdout
     error: `t.csv:B2` does not parse
