@@ -150,7 +150,7 @@ impl Denoiser {
             dialect: Dialect { target: request.target },
         };
         let state = State::new(window.to_owned(), self.language.style());
-        if state.len() + 1 > usize::try_from(self.net.config.max_len).unwrap_or(0) {
+        if !self.fits(&state) {
             return Err(format!(
                 "the window has {} lexemes, the network reads {}",
                 state.len(),
@@ -168,6 +168,11 @@ impl Denoiser {
         Ok(self.proposals(&frame, request, search, votes))
     }
 
+    /// Whether the network can read a state: its lexemes, and the gap behind the last.
+    fn fits(&self, state: &State) -> bool {
+        i64::try_from(state.len()).is_ok_and(|n| n < self.net.config.max_len)
+    }
+
     fn search(&self, frame: &Frame, deadline: Instant, search: &mut Search) {
         let n_bytes = frame.before.len() + search.nodes[0].text.len() + frame.after.len();
         let n_judged = self.limits.judged_bytes / n_bytes.max(1);
@@ -180,10 +185,13 @@ impl Denoiser {
             if batch.is_empty() || Instant::now() >= deadline {
                 return;
             }
-            let states: Vec<State> = batch
-                .iter()
-                .map(|idx| State::new(search.nodes[*idx].text.clone(), self.language.style()))
-                .collect();
+            let state = |idx: usize| State::new(search.nodes[idx].text.clone(), self.language.style());
+            // Insertions may have made a state longer than the network reads.
+            let (batch, states): (Vec<usize>, Vec<State>) =
+                batch.into_iter().map(|idx| (idx, state(idx))).filter(|(_, state)| self.fits(state)).unzip();
+            if batch.is_empty() {
+                continue;
+            }
             n_read += states.iter().map(State::len).sum::<usize>();
             let faults: Vec<Vec<Fault>> = states.iter().map(|state| frame.faults(&state.text)).collect();
             let readings = self.read(&states, &faults, &vec![0; states.len()]);
@@ -310,13 +318,15 @@ impl Denoiser {
         if self.limits.finish == 0.0 {
             return;
         }
-        let fits = |text: &State| text.len() + 1 < usize::try_from(self.net.config.max_len).unwrap_or(0);
         let mut scored: HashSet<String> = HashSet::new();
         let mut least = f64::INFINITY;
         let mut texts = search.best(FINISHED);
         for _ in 0..ROUNDS {
-            let states: Vec<State> =
-                texts.into_iter().map(|text| State::new(text, self.language.style())).filter(fits).collect();
+            let states: Vec<State> = texts
+                .into_iter()
+                .map(|text| State::new(text, self.language.style()))
+                .filter(|state| self.fits(state))
+                .collect();
             if states.is_empty() {
                 break;
             }
@@ -357,8 +367,7 @@ impl Denoiser {
             })
             .collect();
         for _ in 0..CHAIN_STEPS {
-            chains
-                .retain(|(state, _)| state.len() + 1 < usize::try_from(self.net.config.max_len).unwrap_or(0));
+            chains.retain(|(state, _)| self.fits(state));
             if chains.is_empty() || Instant::now() >= deadline {
                 break;
             }
