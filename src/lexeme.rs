@@ -152,9 +152,11 @@ fn next(rest: &str, style: &LexStyle) -> (Kind, usize) {
     {
         return (Kind::Other, first.len_utf8() + second.len_utf8());
     }
-    let run = rest.len() - rest.trim_start_matches(first).len();
-    if run >= 4 * first.len_utf8() && first.is_ascii_punctuation() && !"()[]{}".contains(first) {
-        return (Kind::Other, run);
+    if first.is_ascii_punctuation() && !"()[]{}".contains(first) {
+        let run = rest.len() - rest.trim_start_matches(first).len();
+        if run >= 4 {
+            return (Kind::Other, run);
+        }
     }
     if let Some(mark) = style.marks.iter().find(|mark| rest.starts_with(**mark)) {
         return (Kind::Mark, mark.len());
@@ -326,6 +328,9 @@ pub fn hints(text: &str, lexemes: &[Lexeme], style: &LexStyle) -> Vec<Hint> {
     hints
 }
 
+/// So many open brackets are searched for the partner of a closing one.
+const DEEPEST: usize = 1000;
+
 fn match_bracket(raw: &str, idx: usize, open: &mut Vec<(usize, char)>, hints: &mut [Hint]) -> Bracket {
     let closes = match raw {
         "(" | "[" | "{" => {
@@ -345,7 +350,9 @@ fn match_bracket(raw: &str, idx: usize, open: &mut Vec<(usize, char)>, hints: &m
         }
         Some((opener_idx, _)) => {
             // Prefer the reading in which an inner bracket was left open.
-            if let Some(depth) = open.iter().rposition(|(_, opener)| *opener == closes) {
+            let near = open.len().saturating_sub(DEEPEST);
+            if let Some(depth) = open[near..].iter().rposition(|(_, opener)| *opener == closes) {
+                let depth = near + depth;
                 for (unclosed, _) in open.drain(depth + 1..) {
                     hints[unclosed].bracket = Bracket::Unclosed;
                 }

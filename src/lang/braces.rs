@@ -10,6 +10,8 @@ use std::ops::Range;
 pub(super) struct Braces<'t> {
     text: &'t str,
     pairs: Vec<Pair>,
+    /// Where lines start, but for the first.
+    starts: Vec<usize>,
     /// Parts of several lines, such as strings and comments, whose indentation says nothing.
     torn: &'t [Range<usize>],
 }
@@ -36,7 +38,8 @@ impl<'t> Braces<'t> {
                 pairs[idx].close = Some(at);
             }
         }
-        Self { text, pairs, torn }
+        let starts = memchr::memchr_iter(b'\n', text.as_bytes()).map(|at| at + 1).collect();
+        Self { text, pairs, starts, torn }
     }
 
     /// The opening brace whose partner is missing, and the byte before which it belongs, where the parser
@@ -99,13 +102,17 @@ impl<'t> Braces<'t> {
     /// The indentation of the line of the closing brace, if it comes first there.
     fn closes_line(&self, pair: &Pair) -> Option<usize> {
         let close = pair.close?;
-        let start = self.text[..close].rfind('\n').map_or(0, |at| at + 1);
+        let start = self.line_start(close);
         self.text[start..close].trim().is_empty().then(|| columns(&self.text[start..close]))
+    }
+
+    fn line_start(&self, byte: usize) -> usize {
+        self.starts[..self.starts.partition_point(|start| *start <= byte)].last().copied().unwrap_or(0)
     }
 
     /// The indentation of the line of a byte.
     fn depth(&self, byte: usize) -> usize {
-        let start = self.text[..byte].rfind('\n').map_or(0, |at| at + 1);
+        let start = self.line_start(byte);
         let line = &self.text[start..];
         columns(&line[..line.len() - line.trim_start_matches([' ', '\t']).len()])
     }

@@ -212,6 +212,8 @@ fn nesting(text: &str) -> usize {
     // With each open bracket, the level that a comma inside it returns to.
     let mut open: Vec<usize> = Vec::new();
     let (mut level, mut deepest) = (0, 0);
+    // Of either quote mark, up to where it has no partner.
+    let mut alone = [0, 0];
     let (bytes, mut at) = (text.as_bytes(), 0);
     while let Some(byte) = bytes.get(at) {
         let start = at;
@@ -230,7 +232,15 @@ fn nesting(text: &str) -> usize {
             }
             b')' | b']' | b'}' => drop(open.pop()),
             b'#' => at += bytes[at..].iter().position(|byte| *byte == b'\n').unwrap_or_default(),
-            b'"' | b'\'' => at += quoted_len(&bytes[at..], *byte),
+            b'"' | b'\'' => {
+                let alone = &mut alone[usize::from(*byte == b'"')];
+                if at >= *alone {
+                    match quoted_len(&bytes[at..], *byte) {
+                        Ok(length) => at += length,
+                        Err(length) => *alone = at + length,
+                    }
+                }
+            }
             byte if is_word(*byte) => {
                 at += bytes[at..].iter().position(|byte| !is_word(*byte)).unwrap_or(bytes.len() - at);
                 level += 1;
@@ -241,6 +251,9 @@ fn nesting(text: &str) -> usize {
             _ => level += 1,
         }
         deepest = deepest.max(level);
+        if deepest > DEEPEST {
+            break;
+        }
     }
     deepest
 }
@@ -249,17 +262,17 @@ fn is_word(byte: u8) -> bool {
     byte == b'_' || byte.is_ascii_alphanumeric() || byte >= 0x80
 }
 
-/// The length of what follows a quote mark up to its partner; 0 when the line has none.
-fn quoted_len(rest: &[u8], quote: u8) -> usize {
+/// The length of what follows a quote mark up to its partner; when the line has none, up to its end.
+fn quoted_len(rest: &[u8], quote: u8) -> Result<usize, usize> {
     let mut is_escaped = false;
     for (at, byte) in rest.iter().enumerate() {
         match byte {
-            b'\n' => return 0,
-            byte if *byte == quote && !is_escaped => return at + 1,
+            b'\n' => return Err(at),
+            byte if *byte == quote && !is_escaped => return Ok(at + 1),
             byte => is_escaped = *byte == b'\\' && !is_escaped,
         }
     }
-    0
+    Err(rest.len())
 }
 
 /// No expression goes on after these, whatever a quote or a stray bracket made of the text before.

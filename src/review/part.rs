@@ -1,5 +1,7 @@
 //! A repair becomes suggestions: whole lines that the diff of the pull request shows, and what to put there.
 
+use std::collections::HashMap;
+
 use sha2::{Digest as _, Sha256};
 
 use super::hunk::Hunk;
@@ -143,6 +145,8 @@ impl<'t> Changed<'t> {
     fn new(path: &str, before: &'t str, after: &str) -> Self {
         let lines: Vec<&str> = before.split_inclusive('\n').collect();
         let mut edits: Vec<(LineEdit, Fingerprint)> = Vec::new();
+        // The same change at places that look the same.
+        let mut n_same: HashMap<Fingerprint, usize> = HashMap::new();
         for edit in line_edits(before, after) {
             let start = edit.first - 1;
             let old = lines[start..start + edit.n_lines].concat();
@@ -151,9 +155,9 @@ impl<'t> Changed<'t> {
             let below = around(lines.get(start + edit.n_lines));
             let print =
                 |n: usize| Fingerprint::of(&[path, &above, &old, &edit.replacement, &below, &n.to_string()]);
-            // The same change at places that look the same.
-            let n_same = (0..=edits.len()).find(|n| edits.iter().all(|(_, other)| *other != print(*n)));
-            let print = print(n_same.unwrap_or_default());
+            let n = n_same.entry(print(0)).or_default();
+            let print = print(*n);
+            *n += 1;
             edits.push((edit, print));
         }
         Self { lines, edits }
