@@ -49,7 +49,11 @@ impl Language for Python {
     }
 
     fn runs(&self, first_line: &str) -> bool {
-        first_line.contains("python")
+        // Paths and arguments of other programs may hold the word, too.
+        let name = |word: &str| word.rsplit('/').next().unwrap_or_default().to_owned();
+        let mut words = first_line.trim_start_matches("#!").split_whitespace().map(name);
+        let program = words.find(|word| word != "env" && !word.starts_with('-') && !word.contains('='));
+        program.is_some_and(|program| program.starts_with("python") || program.starts_with("pypy"))
     }
 
     fn faults(&self, text: &str, dialect: Dialect) -> Vec<Fault> {
@@ -395,12 +399,26 @@ mod tests {
     }
 
     #[test]
+    fn scripts_are_known_by_the_program_that_runs_them() {
+        for line in
+            ["#!/usr/bin/env python3", "#!/usr/bin/python -u", "#! /usr/bin/env -S A=b pypy3", "#!python\r\n"]
+        {
+            assert!(Python.runs(line), "{line}");
+        }
+        for line in ["#!/opt/python-tools/bin/bash", "#!/bin/sh -e python wrapper", "#!", "#!/usr/bin/env"] {
+            assert!(!Python.runs(line), "{line}");
+        }
+    }
+
+    #[test]
     fn nesting_counts_brackets_and_chains() {
         assert!(nesting(&"x = f(1, 2)  # (\n".repeat(1000)) < 20);
         assert!(nesting(&format!("x = [{}]", "(1, '(a b'), ".repeat(1000))) < 20);
         for chain in ["(", "not ", "-", "a.", "a()", "+a\n(", "lambda: ", "x if y else ", "f'{"] {
-            assert!(nesting(&chain.repeat(6000)) >= 6000, "{chain}");
+            assert!(nesting(&chain.repeat(6000)) > DEEPEST, "{chain}");
         }
+        // Reading on from each of these to the end of the line would take minutes.
+        assert!(nesting(&"\\'".repeat(1 << 19)) > DEEPEST);
         assert!(nesting(&format!("(\n{}", "def f():\n    pass\n".repeat(1000))) < 20);
     }
 }
