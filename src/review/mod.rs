@@ -201,7 +201,7 @@ pub fn is_protected(path: &str) -> bool {
 fn comment(repair: &Repair<'_>, part: &Part, (number, n_parts): (usize, usize)) -> Comment {
     let mut body = format!("{}\n", fault_near(repair.broken, part));
     body.push_str(&markdown::fenced("suggestion", &part.replacement));
-    write!(body, "{}", evidence(repair.ranked)).expect("a string takes all");
+    body.push_str(&trust(repair.ranked));
     if n_parts > 1 {
         write!(body, ". Suggestion {number} of {n_parts} for this file, which parses when all are taken")
             .expect("a string takes all");
@@ -267,13 +267,19 @@ fn review(
     Review { id, body, comments }
 }
 
+/// How far a repair may be trusted. What tests say is text of the project, which may be any Markdown.
+fn trust(repair: &Ranked) -> String {
+    let evidence = evidence(repair);
+    if repair.verified.evidence().tests().is_none() { evidence } else { markdown::code(&evidence) }
+}
+
 /// A repair as a diff, and why it is no suggestion.
 fn section(repair: &Repair<'_>, obstacle: Obstacle) -> String {
     let name = match &repair.broken.cell {
         Some(cell) => format!("{} {}", markdown::code(repair.path), markdown::code(cell)),
         None => markdown::code(repair.path),
     };
-    let evidence = evidence(repair.ranked);
+    let evidence = trust(repair.ranked);
     let diff = markdown::fenced("diff", &markdown::visible(&diff(repair.path, repair.broken, repair.after)));
     format!("\n{name}: {evidence}. Shown as a diff, since {}:\n\n{diff}", obstacle.reason())
 }
