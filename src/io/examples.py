@@ -33,7 +33,7 @@ def passes(program, test, call, seconds):
     given = "" if call else test["input"]
     try:
         run = subprocess.run(
-            [sys.executable, "-I", "p.py"], input=given.encode(), capture_output=True, timeout=seconds, check=False
+            [sys.executable, "-s", "p.py"], input=given.encode(), capture_output=True, timeout=seconds, check=False
         )
     except subprocess.TimeoutExpired:
         return None

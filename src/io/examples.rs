@@ -86,7 +86,7 @@ impl Examples {
         write("examples.py", DRIVER)?;
         let n_examples = u32::try_from(self.all.len()).unwrap_or(u32::MAX);
         let job = Job {
-            argv: ["python3", "-I", "examples.py"].map(str::to_owned).to_vec(),
+            argv: ["python3", "-s", "examples.py"].map(str::to_owned).to_vec(),
             tree: folder.path().to_owned(),
             readable: Vec::new(),
             env: [("PYTHONHASHSEED".to_owned(), "0".to_owned())].into(),
