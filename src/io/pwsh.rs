@@ -70,10 +70,22 @@ impl Pwsh {
 impl Judge for Pwsh {
     fn accepts(&self, text: &str) -> Option<bool> {
         // To parse these, PowerShell looks for modules, and may run them.
-        let lower = text.to_ascii_lowercase();
-        let loads = ["using module", "import-dscresource"].iter().any(|word| lower.contains(word));
-        if loads { None } else { self.ask(text) }
+        if loads(text) { None } else { self.ask(text) }
     }
+}
+
+/// Whether there may be a statement that loads modules or assemblies.
+fn loads(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    let names_one = |mut rest: &str| loop {
+        rest = rest.trim_start_matches(|c: char| c.is_whitespace() || c == '`');
+        match rest.strip_prefix("<#") {
+            Some(comment) => rest = comment.split_once("#>").map_or("", |(_, after)| after),
+            None => break ["module", "assembly"].iter().any(|word| rest.starts_with(word)),
+        }
+    };
+    lower.contains("import-dscresource")
+        || lower.match_indices("using").any(|(at, word)| names_one(&lower[at + word.len()..]))
 }
 
 /// The program that the settings name: `auto` is the `pwsh` of PATH, `off` is none.
@@ -93,4 +105,25 @@ fn start(program: &Path) -> Option<LineProcess> {
     command.args(["-NoLogo", "-NoProfile", "-NonInteractive", "-Command", PARSE]);
     command.env("POWERSHELL_TELEMETRY_OPTOUT", "1").env("POWERSHELL_UPDATECHECK", "Off");
     LineProcess::start(command).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::loads;
+
+    #[test]
+    fn what_loads_modules_is_known_by_its_words() {
+        for text in [
+            "using module .\\a.psm1",
+            "Using\t Module a",
+            "using <# a #> <# b #>\n module a",
+            "using `\n assembly a.dll",
+            "configuration c { Import-DscResource a }",
+        ] {
+            assert!(loads(text), "{text}");
+        }
+        for text in ["$using:x", "using namespace System", "# using <# module", "Import-Module using"] {
+            assert!(!loads(text), "{text}");
+        }
+    }
 }
