@@ -1,10 +1,10 @@
 //! What a project's own environment holds, without running anything of it.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{env, fs};
 
-use super::tree::Survey;
+use super::tree::{Survey, is_environment};
 use crate::suite::discover::{Listing, wanted};
 
 /// Larger files are not read to find out how tests are run, or what imports what.
@@ -28,11 +28,22 @@ pub fn look<'p>(survey: &'p Survey, others: impl Iterator<Item = &'p Path>, tree
 }
 
 /// What lies outside of a copy and tests may read: environments, and the Pythons that they were made from.
+///
+/// Where an environment lies may be the project's word, so that links to anything else, and folders around the project or
+/// the user's home, are none.
 pub fn readable(survey: &Survey) -> Vec<PathBuf> {
     let mut readable = Vec::new();
+    let own: Vec<PathBuf> = [Some(survey.root.clone()), env::home_dir()].into_iter().flatten().collect();
+    let is_around =
+        |place: &Path| own.iter().any(|own| own.canonicalize().is_ok_and(|own| own.starts_with(place)));
     for folder in &survey.environments {
         let folder = survey.root.join(folder);
-        readable.extend(home(&folder));
+        let Ok(place) = folder.canonicalize() else { continue };
+        if !is_environment(&place) || is_around(&place) {
+            continue;
+        }
+        let python = home(&folder).and_then(|home| home.canonicalize().ok());
+        readable.extend(python.filter(|home| !is_around(home)));
         readable.push(folder);
     }
     readable.sort();
@@ -75,7 +86,8 @@ fn home(environment: &Path) -> Option<PathBuf> {
         let (key, value) = line.split_once('=')?;
         (key.trim() == "home").then(|| PathBuf::from(value.trim()))
     })?;
-    home.parent().map(Path::to_owned)
+    let is_python = ["python3", "python", "python.exe"].iter().any(|name| home.join(name).is_file());
+    home.parent().filter(|_| is_python).map(Path::to_owned)
 }
 
 /// Folders of the project that an environment imports packages from, relative: those of `pip install -e`.

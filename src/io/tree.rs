@@ -255,7 +255,7 @@ fn path_of(error: &ignore::Error) -> Option<PathBuf> {
     }
 }
 
-fn is_environment(path: &Path) -> bool {
+pub(super) fn is_environment(path: &Path) -> bool {
     let is_named = path.file_name().is_some_and(|name| ENVIRONMENTS.iter().any(|known| name == *known));
     (is_named && path.is_dir()) || path.join("pyvenv.cfg").is_file()
 }

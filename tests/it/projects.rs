@@ -147,6 +147,24 @@ fn tracebacks_name_lines_of_the_project() {
     assert_eq!(suspects, [once.clone(), once].concat(), "in each of two runs, the deepest last");
 }
 
+/// A project names what tests may read by links and by text, and may name anything.
+#[cfg(unix)]
+#[test]
+fn a_project_cannot_open_the_folders_around_it() {
+    let project = Project::new([
+        ("lib.py", LIB),
+        ("test_lib.py", "import unittest, lib\n\nclass T(unittest.TestCase):\n    def test_a(self): pass\n"),
+        ("v/pyvenv.cfg", "home = /tmp/anything\n"),
+    ]);
+    std::os::unix::fs::symlink("..", project.root().join("node_modules")).expect("it can be linked");
+    std::os::unix::fs::symlink(".", project.root().join("venv")).expect("it can be linked");
+    let runner = Unguarded::default();
+    let trial = Trial::new(&project.source(), Vec::new(), &settings(""), &runner).expect("it can be copied");
+    trial.expect("there are tests").judge("lib.py", WRONG.as_bytes()).expect("it can be run");
+    let root = fs::canonicalize(project.root()).expect("it is there");
+    assert_eq!(runner.jobs()[0].readable, [root.join("v")]);
+}
+
 #[test]
 fn what_tests_may_read_outside_of_the_copy_is_named() {
     let project =
