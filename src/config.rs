@@ -179,11 +179,25 @@ impl Config {
                 *place = folder.join(&*place);
             }
         }
+        let pwsh = &mut config.powershell.pwsh;
+        if pwsh.components().count() > 1 {
+            *pwsh = folder.join(&*pwsh);
+        }
         Ok(config)
     }
 }
 
 impl Config {
+    /// The setting that names a program to run.
+    pub fn program(&self) -> Option<&'static str> {
+        let is_found = ["auto", "off"].iter().any(|word| self.powershell.pwsh == Path::new(word));
+        match () {
+            () if !self.engine.program.as_os_str().is_empty() => Some("engine.program"),
+            () if !is_found => Some("powershell.pwsh"),
+            () => None,
+        }
+    }
+
     /// A setting whose value makes no sense, and why.
     fn out_of_range(&self) -> Option<&'static str> {
         let (files, repair) = (&self.files, &self.repair);

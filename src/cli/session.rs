@@ -190,10 +190,9 @@ fn read_calibration(path: &Path) -> Result<Option<Calibration>> {
 
 /// Defaults, file, environment and flags in one, and the file.
 pub(super) fn load_config(global: &Global) -> Result<(Config, Option<PathBuf>)> {
-    let path = match global.config.clone().or_else(|| variable("LASTMILE_CONFIG")) {
-        Some(path) => Some(path),
-        None => files::nearest(Path::new("."), FILE_NAME),
-    };
+    let named = global.config.clone().or_else(|| variable("LASTMILE_CONFIG"));
+    let is_named = named.is_some();
+    let path = named.or_else(|| files::nearest(Path::new("."), FILE_NAME));
     let text = match &path {
         None => None,
         Some(path) => match files::read_text(path)? {
@@ -203,6 +202,11 @@ pub(super) fn load_config(global: &Global) -> Result<(Config, Option<PathBuf>)> 
     };
     let mut config = Config::layered(path.as_deref().zip(text.as_deref()))
         .context("the settings cannot be used (`lastmile config --default` prints all of them)")?;
+    if let (Some(path), Some(setting), false) = (&path, config.program(), is_named) {
+        let why = "names a program, and nothing that a project brings is run unasked";
+        let way = "name it by --engine, LASTMILE_ENGINE or LASTMILE_PWSH, or these settings by --config";
+        bail!("`{}`: `{setting}` {why}: {way}", path.display());
+    }
     let engine = &mut config.engine;
     let set = |setting: &mut PathBuf, flag: &Option<PathBuf>, name| {
         if let Some(path) = flag.clone().or_else(|| variable(name)) {

@@ -5,6 +5,22 @@ use insta::assert_snapshot;
 use crate::support::Sandbox;
 
 #[test]
+fn a_project_names_no_program() {
+    let settings = b"[powershell]\npwsh = \"./x\"\n";
+    let sandbox = Sandbox::new(&[("lastmile.toml", settings), ("other.toml", settings)]);
+    assert_snapshot!(sandbox.run(&["check"]), @"
+    --- stderr
+    error: `[temp]/files/lastmile.toml`: `powershell.pwsh` names a program, and nothing that a project brings is run unasked: name it by --engine, LASTMILE_ENGINE or LASTMILE_PWSH, or these settings by --config
+    --- exit 2
+    ");
+    assert_snapshot!(sandbox.run(&["check", "--config", "other.toml"]), @"
+    --- stderr
+    checked 0 files: all parse
+    --- exit 0
+    ");
+}
+
+#[test]
 fn defaults_are_printed_as_they_are_written() {
     let answer = Sandbox::new(&[]).run(&["config", "--default"]);
     assert_eq!((answer.code, answer.stdout.as_str()), (Some(0), lastmile::config::DEFAULTS));
