@@ -88,11 +88,12 @@ fn pushes(repo: &Repo, remote: &str) -> Result<Vec<Push>> {
     if io::stdin().is_terminal() {
         return Ok(vec![of("HEAD", None)?]);
     }
-    let mut lines = String::new();
-    io::stdin().take(MAX_LINES).read_to_string(&mut lines).context("what git pushes cannot be read")?;
+    let mut lines = Vec::new();
+    io::stdin().take(MAX_LINES).read_to_end(&mut lines).context("what git pushes cannot be read")?;
     let mut pushes = BTreeMap::new();
-    for line in lines.lines() {
-        let &[_, head, _, known] = line.split(' ').collect::<Vec<_>>().as_slice() else { continue };
+    // Names may be no text; the first, as the user gave it, may hold blanks.
+    for line in String::from_utf8_lossy(&lines).lines() {
+        let &[known, _, head, _] = line.rsplitn(4, ' ').collect::<Vec<_>>().as_slice() else { continue };
         // A branch that is deleted holds nothing.
         if !is_zero(head) {
             let push = of(head, Some(known).filter(|known| !is_zero(known)))?;

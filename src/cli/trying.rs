@@ -46,7 +46,9 @@ pub(super) fn project(path: &Path, session: &Session) -> Result<(PathBuf, String
 
 /// A project as it is on disk.
 pub(super) fn on_disk(root: PathBuf) -> Source {
-    Source { root, also: Vec::new(), only: None, limits: LIMITS }
+    let tracked =
+        Repo::around(&root).ok().filter(|repo| repo.root() == root).map(|repo| repo.tracked_and_ignored());
+    Source { also: tracked.unwrap_or_default(), root, only: None, limits: LIMITS }
 }
 
 /// A project as a commit holds it.

@@ -273,6 +273,13 @@ impl Repo {
         bases.min_by_key(ahead).map(|base| base.to_string())
     }
 
+    /// Files that git tracks although it would ignore them; relative to [`Self::root`].
+    pub fn tracked_and_ignored(&self) -> Vec<PathBuf> {
+        let Ok(index) = self.inner.index() else { return Vec::new() };
+        let paths = index.iter().map(|entry| path_of(&entry.path));
+        paths.filter(|path| self.inner.is_path_ignored(path).unwrap_or(false)).collect()
+    }
+
     /// All files of a commit, and the bytes of those that are not so on disk; relative to [`Self::root`].
     pub fn files_of(&self, commit: &str) -> Result<CommitFiles, GitError> {
         let read = || -> Result<CommitFiles, git2::Error> {

@@ -35,6 +35,28 @@ fn push<const N: usize>(repo: &TestRepo, arguments: [&str; N], is_let_through: b
 }
 
 #[test]
+fn what_is_pushed_may_have_any_name() {
+    let repo = pushed();
+    commit(&repo, "other.py", "f(\n");
+    let said = push(&repo, ["push", "origin", "HEAD@{0 seconds ago}:refs/heads/other"], false);
+    assert!(said.contains("`other.py` does not parse"), "{said}");
+}
+
+#[test]
+fn files_that_git_tracks_although_it_ignores_them_are_there_for_tests() {
+    let repo = pushed();
+    repo.write(".gitignore", "*.json\n");
+    repo.write("data.json", "1\n");
+    repo.git(["add", "--force", "data.json"]);
+    commit(
+        &repo,
+        "test_data.py",
+        "import unittest\n\nclass D(unittest.TestCase):\n    def test_data(self):\n        open('data.json').close()\n",
+    );
+    push(&repo, ["push", "origin", "main"], true);
+}
+
+#[test]
 fn what_does_not_parse_is_not_pushed() {
     let repo = pushed();
     commit(&repo, "other.py", "f(\n");
