@@ -118,15 +118,19 @@ fn put(kind: Kind, repo: &Repo, hooks: &HooksFolder, hook: &Path, is_taken: bool
     let record = record_of(kind, repo);
     fs::create_dir_all(repo.shared_folder())?;
     files::create(&record, shim.as_bytes())?;
-    if is_taken {
-        fs::rename(hook, &kept).with_context(|| format!("failed to keep `{}`", hook.display()))?;
-    }
-    if let Err(error) = new.persist_noclobber(hook) {
+    // At no time is there none of the two.
+    files::between_writes(|| {
         if is_taken {
-            fs::rename(&kept, hook)?;
+            fs::rename(hook, &kept).with_context(|| format!("failed to keep `{}`", hook.display()))?;
         }
-        return Err(error.error).with_context(|| format!("failed to write `{}`", hook.display()));
-    }
+        if let Err(error) = new.persist_noclobber(hook) {
+            if is_taken {
+                fs::rename(&kept, hook)?;
+            }
+            return Err(error.error).with_context(|| format!("failed to write `{}`", hook.display()));
+        }
+        Ok(())
+    })?;
     say(&format!("installed `{}`", hook.display()))?;
     if is_taken {
         say(&format!("the hook that was there goes first; it is kept as `{}`", kept.display()))?;

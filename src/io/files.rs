@@ -328,6 +328,6 @@ pub fn create(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let mut fresh = fresh_in(folder_of(path), ordinary()).map_err(fail)?;
     fresh.write_all(bytes).map_err(fail)?;
     fresh.as_file().sync_all().map_err(fail)?;
-    fresh.persist(path).map_err(|error| fail(error.error))?;
+    between_writes(|| fresh.persist(path)).map_err(|error| fail(error.error))?;
     Ok(())
 }
