@@ -37,7 +37,6 @@ pub enum Side {
 /// How a repair of one file is tried.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    changed: String,
     /// Narrow ones first; the last is all.
     scopes: Vec<Scope>,
     can_select: bool,
@@ -67,12 +66,7 @@ impl Plan {
             }
         }
         let (timeout, reruns) = (suite.timeout, suite.reruns);
-        Self { changed: changed.to_owned(), scopes, can_select, timeout, reruns, known }
-    }
-
-    /// The file that the repair changes.
-    pub fn changed(&self) -> &str {
-        &self.changed
+        Self { scopes, can_select, timeout, reruns, known }
     }
 
     /// What to run next, or what all runs prove.
