@@ -1,5 +1,7 @@
 //! The story on one screen: a text that does not parse goes in, verified repairs come out.
 
+use std::time::Instant;
+
 use crate::candidate::{Candidate, Choice, Trace, combine};
 use crate::diagnose::{Diagnosis, diagnose, place};
 use crate::lang::{Dialect, Fault, Language};
@@ -23,6 +25,8 @@ pub struct Ask<'j> {
     pub budget_ms: u64,
     /// How many windows of one text are repaired before giving up.
     pub max_windows: usize,
+    /// No window is begun after this.
+    pub deadline: Option<Instant>,
     /// Repairs that are less likely right than this are left out.
     pub least_confidence: f64,
     pub seed: u64,
@@ -68,25 +72,33 @@ pub fn repair(text: &str, ask: &Ask<'_>, denoiser: &mut dyn Denoiser) -> Result<
             return Ok(repair);
         }
     };
-    let verified: Vec<_> = combine(text, &windows, ask.k)
+    // How sure the first one is depends on the others.
+    let n_ranked = ask.k.max(RANKED);
+    let verified: Vec<_> = combine(text, &windows, n_ranked)
         .into_iter()
         .filter_map(|candidate| verify(text, candidate, ask.language, ask.dialect))
         .filter(|verified| opinion(&verified.candidate().text) != Some(false))
-        .take(ask.k)
+        .take(n_ranked)
         .collect();
     if verified.is_empty() {
         repair.reason = Some("no suggestion parses in the language version of the project".to_owned());
     }
     let n_faults = repair.diagnosis.faults.len();
     repair.suggestions = rank(text, n_faults, ask.language, ask.calibration.as_ref(), verified);
-    let likeliest = repair.suggestions.iter().filter_map(|ranked| ranked.confidence).reduce(f64::max);
-    repair.suggestions.retain(|ranked| ranked.confidence.is_none_or(|sure| sure >= ask.least_confidence));
-    if let Some(sure) = likeliest.filter(|_| repair.suggestions.is_empty()) {
-        let percent = 100.0 * sure;
-        repair.reason =
-            Some(format!("the likeliest repair is {percent:.0} % sure, less than `repair.least_confidence`"));
-    }
+    repair.suggestions.truncate(ask.k);
+    repair.reason = drop_unlikely(&mut repair.suggestions, ask.least_confidence).or(repair.reason);
     Ok(repair)
+}
+
+/// At least so many repairs are ranked, however few are wanted.
+const RANKED: usize = 5;
+
+/// Takes away repairs that are less sure than `least`; where none is left, says why.
+pub fn drop_unlikely(repairs: &mut Vec<Ranked>, least: f64) -> Option<String> {
+    let likeliest = repairs.iter().filter_map(|ranked| ranked.confidence).reduce(f64::max);
+    repairs.retain(|ranked| ranked.confidence.is_none_or(|sure| sure >= least));
+    let percent = 100.0 * likeliest.filter(|_| repairs.is_empty())?;
+    Some(format!("the likeliest repair is {percent:.0} % sure, less than `repair.least_confidence`"))
 }
 
 /// Choices for each window, each list best first; or the reason why a fault is left.
@@ -106,6 +118,9 @@ fn repair_windows(
         let faults = ask.language.flaws(&current, ask.dialect);
         if faults.is_empty() {
             return Ok(Ok(windows.into_iter().map(|(_, choices)| choices).collect()));
+        }
+        if ask.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return Ok(Err("the time for repairs is up (`hook.budget_ms`)".to_owned()));
         }
         if windows.len() == ask.max_windows {
             return Ok(Err(format!(
@@ -221,7 +236,7 @@ fn ask_engine(
         end: span.end - region.start,
         aim,
         target: ask.dialect.target,
-        k: ask.k,
+        k: ask.k.max(RANKED),
         budget_ms: ask.budget_ms,
         seed: ask.seed,
         trace: ask.trace,
@@ -288,6 +303,7 @@ mod tests {
             k: 5,
             budget_ms: 0,
             max_windows: 4,
+            deadline: None,
             least_confidence: 0.0,
             seed: 0,
             trace: false,
@@ -330,6 +346,29 @@ mod tests {
         let silent = told(0.3);
         assert!(silent.suggestions.is_empty());
         assert!(silent.reason.is_some_and(|reason| reason.contains("27 % sure")));
+    }
+
+    #[test]
+    fn how_many_are_wanted_does_not_change_how_sure_the_first_is() {
+        let model = "[confidence]\nweights = { gap = 1.0 }\nthreshold = 0.9\n";
+        let ask = Ask { calibration: Calibration::of_model(model).expect("valid"), ..ask() };
+        let told = |k: usize| {
+            let mut denoiser = Replacing(&[("f(", "f()"), ("f(", "f")]);
+            repair("f(\n", &Ask { k, ..ask.clone() }, &mut denoiser)
+                .expect("the script has no errors")
+                .suggestions
+        };
+        assert_eq!((told(1).len(), told(2).len()), (1, 2));
+        assert_eq!(told(1)[0].confidence, told(2)[0].confidence);
+    }
+
+    #[test]
+    fn no_window_is_begun_after_the_deadline() {
+        let mut denoiser = Replacing(&[("f(", "f()")]);
+        let late = Ask { deadline: Some(Instant::now()), ..ask() };
+        let told = repair("f(\n", &late, &mut denoiser).expect("the script has no errors");
+        assert!(told.suggestions.is_empty());
+        assert_eq!(told.reason.as_deref(), Some("the time for repairs is up (`hook.budget_ms`)"));
     }
 
     #[test]

@@ -301,18 +301,9 @@ struct Run<'a> {
 impl Run<'_> {
     fn repair(&mut self, faulty: Faulty) -> Result<FileReport> {
         let Faulty { file, diagnosis } = faulty;
-        let Some(left) =
-            Duration::from_millis(self.session.config.hook.budget_ms).checked_sub(self.started.elapsed())
-        else {
-            return Ok(broken(
-                file,
-                diagnosis.into(),
-                Answer::Nothing("the time for repairs is up (`hook.budget_ms`)".to_owned()),
-            ));
-        };
+        let deadline = self.started + Duration::from_millis(self.session.config.hook.budget_ms);
         let (mut ask, engine) = self.session.ask_for_one_at(&file, &self.repo.root().join(&file.path));
-        let n_windows = left.as_millis() / u128::from(ask.budget_ms.max(1));
-        ask.max_windows = ask.max_windows.min(usize::try_from(n_windows).unwrap_or(usize::MAX).max(1));
+        ask.deadline = Some(deadline);
         let found = match repair(&file.text, &ask, engine) {
             Ok(found) => found,
             Err(error) => {

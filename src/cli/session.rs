@@ -144,6 +144,7 @@ impl Session {
             k: repair.candidates,
             budget_ms: repair.budget_ms,
             max_windows: repair.max_windows,
+            deadline: None,
             least_confidence: repair.least_confidence,
             seed: repair.seed,
             trace: false,

@@ -19,7 +19,7 @@ use crate::io::sandbox::{Guarded, Level};
 use crate::io::tree::{Limits, Source};
 use crate::io::trial::{OfFile, Trial};
 use crate::patch::line_edits;
-use crate::pipeline::{Ask, Repair, repair};
+use crate::pipeline::{Ask, Repair, drop_unlikely, repair};
 use crate::ports::EngineError;
 use crate::rank::Ranked;
 use crate::smell::Smell;
@@ -141,6 +141,7 @@ pub(super) fn try_all(proposed: &mut [Proposed], state: State<'_>, guarded: &Gua
     let places = places(proposed, session);
     // None where there are no tests to run.
     let mut states: BTreeMap<&Path, Option<(Source, Overlay)>> = BTreeMap::new();
+    let mut is_tested = vec![false; proposed.len()];
     let progress = Progress::up_to(proposed.len(), "testing");
     for idx in 0..proposed.len() {
         let Some((root, name)) = &places[idx] else { continue };
@@ -159,13 +160,22 @@ pub(super) fn try_all(proposed: &mut [Proposed], state: State<'_>, guarded: &Gua
         let one = &mut proposed[idx];
         let n_repairs = one.repairs.len();
         match try_one((&one.file, name), one.repairs.clone(), &trial, session, &|_, _, _| {}) {
-            Ok(tested) => one.repairs = tested.repairs,
+            Ok(tested) => {
+                one.repairs = tested.repairs;
+                is_tested[idx] = true;
+            }
             Err(error) => say_untested(Path::new(&shown_path(&one.file.path)), &error.to_string()),
         }
         if one.repairs.is_empty() {
             one.reason = format!("the tests speak against all {n_repairs} repairs that parse");
         }
         progress.advance();
+    }
+    // Without tests, what is hardly right is not shown.
+    for (one, _) in proposed.iter_mut().zip(is_tested).filter(|(_, is_tested)| !is_tested) {
+        if let Some(reason) = drop_unlikely(&mut one.repairs, session.config.repair.least_confidence) {
+            one.reason = reason;
+        }
     }
 }
 
