@@ -263,7 +263,7 @@ pub fn evidence(repair: &Ranked) -> String {
     };
     let evidence = printable(&repair.verified.evidence().to_string());
     match repair.confidence {
-        Some(confidence) => format!("{review} ({evidence}, {:.0} % sure)", confidence * 100.0),
+        Some(confidence) => format!("{review} ({evidence}, {:.0} % sure)", (confidence * 100.0).floor()),
         None => format!("{review} ({evidence})"),
     }
 }
@@ -290,6 +290,17 @@ fn excerpt(path: &str, broken: &Broken) -> String {
     Renderer::styled().render(&[group])
 }
 
+/// Longer lines are cut for people.
+const WIDEST: usize = 1000;
+
+/// A line of a file without what could steer a terminal.
+fn shown_line(line: &str) -> String {
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    let seen = |c: char| if c.is_control() && c != '\t' { '\u{fffd}' } else { c };
+    let cut = if line.chars().nth(WIDEST).is_some() { "\u{2026}" } else { "" };
+    line.chars().take(WIDEST).map(seen).chain(cut.chars()).collect()
+}
+
 /// A diff with colours for people.
 pub fn coloured(diff: &str) -> String {
     let mut out = String::with_capacity(diff.len() * 2);
@@ -301,7 +312,7 @@ pub fn coloured(diff: &str) -> String {
             Some(b'@') => HUNK,
             _ => Style::new(),
         };
-        let text = line.trim_end_matches('\n');
+        let text = shown_line(line.trim_end_matches('\n'));
         writeln!(out, "{style}{text}{style:#}").expect("a string takes all");
     }
     out

@@ -98,9 +98,8 @@ fn apply_one(repo: &Repo, patch: &Path) -> Result<bool> {
     fs::remove_file(patch).with_context(|| format!("failed to remove `{}`", patch.display()))?;
     if n_left > 0 {
         let faults = if n_left == 1 { "1 fault is".to_owned() } else { format!("{n_left} faults are") };
-        warn(&format!(
-            "{faults} left in `{shown}` on disk, of what was edited since: `lastmile fix {shown}`"
-        ));
+        let word = shell_word(Path::new(&shown));
+        warn(&format!("{faults} left in `{shown}` on disk, of what was edited since: `lastmile fix {word}`"));
         return Ok(false);
     }
     Ok(true)
@@ -212,6 +211,11 @@ pub(super) fn shell_line(repo: &Repo, command: &[&str], path: &Path) -> String {
     format!("git {place}{} {}", command.join(" "), shell_word(short))
 }
 
+/// A file of the working tree as a shell wants it here.
+pub(super) fn word_here(repo: &Repo, path: &Path) -> String {
+    if is_at_top(repo) { shell_word(path) } else { shell_word(&repo.root().join(path)) }
+}
+
 /// The command that takes the suggestions for these files, relative to the top; where names would not do, for all.
 pub(super) fn apply_line(repo: &Repo, paths: &[&Path]) -> String {
     let names = paths.iter().map(|path| format!(" {}", shell_word(path)));
@@ -229,9 +233,11 @@ fn is_at_top(repo: &Repo) -> bool {
 }
 
 /// A path as a shell wants it. What is no text, or would end the line, needs a shell that knows `$'…'`.
-fn shell_word(path: &Path) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || "/._-+,:@%=~\\".contains(c);
+pub(super) fn shell_word(path: &Path) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-+,:@%=".contains(c);
     match path.to_str() {
+        // It would be taken for an option.
+        Some(text) if text.starts_with('-') => shell_word(&Path::new(".").join(path)),
         Some(text) if !text.is_empty() && text.chars().all(is_plain) => text.to_owned(),
         Some(text) if !text.contains(char::is_control) => format!("'{}'", text.replace('\'', r"'\''")),
         _ => {

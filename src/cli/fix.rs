@@ -9,6 +9,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use super::ExitStatus;
+use super::apply::shell_word;
 use super::check::{Cause, CheckArgs, Finding, Telling, broken, failed, shown_path, skipped, survey};
 use super::progress::Progress;
 use super::session::{
@@ -156,9 +157,14 @@ pub(super) fn fix(args: &FixArgs, session: &mut Session) -> Result<ExitStatus> {
             hint("what needs review was not written; `--unsafe` writes it too");
         }
         Outlet::Report if format == Format::Human && totals.n_suggested > 0 && !is_stdin => {
-            let diff = ", `lastmile fix --diff | git apply` all of it";
-            let diff = if totals.n_suggested > totals.n_in_cells { diff } else { "" };
-            hint(&format!("`lastmile fix --write` writes what is safe{diff}"));
+            let files: String =
+                args.check.paths.iter().map(|path| format!(" {}", shell_word(path))).collect();
+            let is_any_safe = totals.n_suggested > totals.n_unsure;
+            let (flags, what) = if is_any_safe { ("", "what is safe") } else { (" --unsafe", "it") };
+            let diff = format!(", `lastmile fix --diff{files} | git apply` all of it");
+            let diff =
+                if is_any_safe && totals.n_suggested > totals.n_in_cells { diff } else { String::new() };
+            hint(&format!("`lastmile fix --write{flags}{files}` writes {what}{diff}"));
         }
         _ => {}
     }

@@ -14,7 +14,7 @@ use clap::{Args, Subcommand};
 use rayon::prelude::*;
 
 use super::ExitStatus;
-use super::apply::{Plan, apply_line, explain, plan, saved_patches, shell_line};
+use super::apply::{Plan, apply_line, explain, plan, saved_patches, shell_line, word_here};
 use super::check::{Telling, broken, failed, shown_path};
 use super::push::{PrePushArgs, pre_push};
 use super::session::{Session, hint, warn};
@@ -361,7 +361,7 @@ impl Run<'_> {
             explain(self.repo, change, patch, plan);
         }
         for book in &self.hints.books {
-            let path = shown_path(book);
+            let path = word_here(self.repo, book);
             hint(&format!("`lastmile fix --write {path}` repairs the workbook on disk where that is safe"));
         }
         if let Some(why) = &self.hints.unsaved {

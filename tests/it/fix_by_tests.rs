@@ -75,7 +75,7 @@ fn a_changed_file_that_parses_and_fails_is_mended() {
     +    return (a + b)
 
     --- stderr
-    hint: `lastmile fix --write` writes what is safe, `lastmile fix --diff | git apply` all of it
+    hint: `lastmile fix --write --unsafe` writes it
     checked 3 files: all parse, 1 fails its tests, 1 with a suggestion
     --- exit 1
     ");
@@ -174,7 +174,7 @@ fn suggestions_for_a_pull_request_say_what_its_tests_say() {
         .env("LASTMILE_TEST_ENGINE", "errs first");
     let said = repo.run(&mut command);
     assert_eq!(said.code, Some(1), "{said}");
-    let suggestion = "```suggestion\n    return (a + b)\n```\nsafe (parses; 2 of 2 tests pass, 1 file of tests could not be \
-                      loaded before, 95 % sure)";
+    let suggestion = "```suggestion\n    return (a + b)\n```\n`safe (parses; 2 of 2 tests pass, 1 file of tests could not be \
+                      loaded before, 95 % sure)`";
     assert!(said.stdout.contains(suggestion), "{said}");
 }
