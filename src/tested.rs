@@ -235,7 +235,7 @@ mod tests {
             k: 10,
             budget_ms: 0,
             max_windows: 1,
-            deadline: None,
+            is_over: &|| false,
             least_confidence: 0.0,
             seed: 0,
             trace: false,

@@ -158,7 +158,7 @@ pub(super) fn fix(args: &FixArgs, session: &mut Session) -> Result<ExitStatus> {
         }
         Outlet::Report if format == Format::Human && totals.n_suggested > 0 && !is_stdin => {
             let files: String =
-                args.check.paths.iter().map(|path| format!(" {}", shell_word(path))).collect();
+                args.check.paths.iter().flat_map(|path| [" ".to_owned(), shell_word(path)]).collect();
             let is_any_safe = totals.n_suggested > totals.n_unsure;
             let (flags, what) = if is_any_safe { ("", "what is safe") } else { (" --unsafe", "it") };
             let diff = format!(", `lastmile fix --diff{files} | git apply` all of it");

@@ -301,9 +301,11 @@ struct Run<'a> {
 impl Run<'_> {
     fn repair(&mut self, faulty: Faulty) -> Result<FileReport> {
         let Faulty { file, diagnosis } = faulty;
-        let deadline = self.started + Duration::from_millis(self.session.config.hook.budget_ms);
+        let limit = Duration::from_millis(self.session.config.hook.budget_ms);
+        let started = self.started;
+        let is_over = || started.elapsed() >= limit;
         let (mut ask, engine) = self.session.ask_for_one_at(&file, &self.repo.root().join(&file.path));
-        ask.deadline = Some(deadline);
+        ask.is_over = &is_over;
         let found = match repair(&file.text, &ask, engine) {
             Ok(found) => found,
             Err(error) => {

@@ -144,7 +144,7 @@ impl Session {
             k: repair.candidates,
             budget_ms: repair.budget_ms,
             max_windows: repair.max_windows,
-            deadline: None,
+            is_over: &|| false,
             least_confidence: repair.least_confidence,
             seed: repair.seed,
             trace: false,

@@ -40,7 +40,7 @@ fn check(folder: &Path) {
         k: 5,
         budget_ms: 0,
         max_windows: 8,
-        deadline: None,
+        is_over: &|| false,
         least_confidence: 0.0,
         seed: 0,
         trace: false,
