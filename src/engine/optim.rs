@@ -51,7 +51,7 @@ impl Optimizer {
             let age = f64::from(i32::try_from(self.n_steps).unwrap_or(i32::MAX));
             let (fix1, fix2) = (1.0 - BETAS.0.powf(age), 1.0 - BETAS.1.powf(age));
             // Matrices of one shape are made orthogonal together.
-            let mut moves: BTreeMap<Vec<i64>, (Vec<Tensor>, Vec<Tensor>)> = BTreeMap::new();
+            let mut by_shape: BTreeMap<Vec<i64>, (Vec<Tensor>, Vec<Tensor>)> = BTreeMap::new();
             for i in 0..weights.len() {
                 let mut weight = weights[i].shallow_clone();
                 let grad = &grads[i] * &scale;
@@ -63,12 +63,12 @@ impl Optimizer {
                     let _ = weight.g_sub_(&(update * rates.lr));
                 } else {
                     let _ = first.lerp_(&grad, 1.0 - MOMENTUM);
-                    let (moved, ahead) = moves.entry(weight.size()).or_default();
+                    let (moved, ahead) = by_shape.entry(weight.size()).or_default();
                     ahead.push(grad.lerp(first, MOMENTUM));
                     moved.push(weight);
                 }
             }
-            for (shape, (weights, ahead)) in moves {
+            for (shape, (weights, ahead)) in by_shape {
                 let match_adam = 0.2 * (shape[0].max(shape[1]) as f64).sqrt();
                 let updates = orthogonal(&Tensor::stack(&ahead, 0)) * (rates.lr * match_adam);
                 for (mut weight, update) in weights.into_iter().zip(updates.unbind(0)) {
