@@ -73,6 +73,7 @@ fn check_report(file: SourceFile) {
     let broken = Broken {
         language: "python",
         cell: None,
+        cell_line: None,
         encoding: file.encoding(),
         before: file.text,
         faults,

@@ -26,6 +26,7 @@ fn check(text: &str, choices: &mut Unstructured) -> Result<()> {
         k: choices.int_in_range(0..=5)?,
         budget_ms: 0,
         max_windows: choices.int_in_range(0..=4)?,
+        is_over: &|| false,
         least_confidence: 0.0,
         seed: 0,
         trace: choices.arbitrary()?,
