@@ -138,7 +138,7 @@ fn without_tests_it_parses_and_that_is_said() {
 
     --- stderr
     warning: `[repo]` is judged by parsing alone: no tests were found; `tests.command` in lastmile.toml names them
-    hint: `lastmile fix --write --unsafe` writes it
+    hint: `lastmile fix --write` writes what is safe, `lastmile fix --diff | git apply` all of it
     checked 1 file: 1 does not parse (1 fault), 1 with a suggestion
     --- exit 1
     ");
