@@ -39,6 +39,16 @@ pub struct Net {
     kind: Kind,
 }
 
+/// The numbers that a device multiplies fastest: bf16 where it has instructions for them, f32 elsewhere, where bf16 takes
+/// several times as long.
+pub fn fast_kind(device: Device) -> Kind {
+    #[cfg(target_arch = "x86_64")]
+    let on_cpu = std::arch::is_x86_feature_detected!("avx512bf16");
+    #[cfg(not(target_arch = "x86_64"))]
+    let on_cpu = false;
+    if device != Device::Cpu || on_cpu { Kind::BFloat16 } else { Kind::Float }
+}
+
 /// Name, shape and standard deviation at the start of every weight.
 pub fn layout(c: &ModelConfig) -> Vec<(String, Vec<i64>, f64)> {
     let d = c.d_model;

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use tch::{Kind, Tensor, no_grad};
 
+use super::model::fast_kind;
+
 /// Settings of a step.
 #[derive(Clone, Copy, Debug)]
 pub struct Rates {
@@ -115,7 +117,7 @@ impl Optimizer {
 fn orthogonal(matrices: &Tensor) -> Tensor {
     let tall = matrices.size()[1] > matrices.size()[2];
     let wide = if tall { matrices.transpose(1, 2) } else { matrices.shallow_clone() };
-    let x = wide.to_kind(Kind::BFloat16).contiguous();
+    let x = wide.to_kind(fast_kind(wide.device())).contiguous();
     let mut x = &x / (x.norm_scalaropt_dim(2.0, [1i64, 2].as_slice(), true) + 1e-7);
     for _ in 0..5 {
         let a = x.bmm(&x.transpose(1, 2));

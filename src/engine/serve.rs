@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow};
-use tch::{Device, Kind};
+use tch::Device;
 
 use super::denoise::{Denoiser, SearchLimits};
+use super::model::fast_kind;
 use super::weights::load_pack;
 use crate::lang::{self, LANGUAGES};
 use crate::protocol::{Aim, Greeting, Proposal, Request, Response, VERSION};
@@ -90,7 +91,7 @@ impl Server {
             let language = lang::by_name(lang).ok_or_else(|| anyhow!("`{lang}` is not a language"))?;
             let folder = self.models.join(name);
             let (net, tokens) = load_pack(&folder, self.device)?;
-            let kind = if fast_bf16(self.device) { Kind::BFloat16 } else { Kind::Float };
+            let kind = fast_kind(self.device);
             let noise = folder.join("noise.toml");
             let text =
                 std::fs::read_to_string(&noise).with_context(|| format!("reading `{}`", noise.display()))?;
@@ -100,13 +101,4 @@ impl Server {
         }
         Ok(&self.packs[name])
     }
-}
-
-/// Whether the device multiplies bf16 matrices faster than f32 ones.
-fn fast_bf16(device: Device) -> bool {
-    #[cfg(target_arch = "x86_64")]
-    let on_cpu = std::arch::is_x86_feature_detected!("avx512bf16");
-    #[cfg(not(target_arch = "x86_64"))]
-    let on_cpu = false;
-    device != Device::Cpu || on_cpu
 }

@@ -19,7 +19,7 @@ use super::corpus::{Corpus, Pair, read_lines};
 use super::data::{Source, batches, pad_to, stream};
 use super::example::{Example, Input};
 use super::habits::Habit;
-use super::model::{Batch, ModelConfig, Net};
+use super::model::{Batch, ModelConfig, Net, fast_kind};
 use super::noise::Profile;
 use super::optim::{Optimizer, Rates};
 use super::tokens::{PIECES, Sizes, Tokens};
@@ -52,7 +52,7 @@ pub struct TrainConfig {
     pub decay: f64,
     pub weight_decay: f64,
     pub clip: f64,
-    /// Compute in bf16 instead of f32.
+    /// Compute in bf16 instead of f32, where the device is fast at it.
     pub bf16: bool,
     pub n_emit: usize,
     pub n_pieces: usize,
@@ -139,7 +139,7 @@ fn run(
     let bar = ProgressBar::new(config.n_steps).with_position(position.step);
     bar.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len} steps, {eta} left, {msg}")?);
     let start = Instant::now();
-    let kind = if config.bf16 { Kind::BFloat16 } else { Kind::Float };
+    let kind = if config.bf16 { fast_kind(device) } else { Kind::Float };
     let mut sums = Tensor::zeros([5], (Kind::Float, device));
     let (mut n_examples, mut n_lexemes, mut n_since) = (0usize, 0usize, 0u32);
     while position.step < config.n_steps {
