@@ -8,7 +8,7 @@ there; --snippets holds documentation examples ({"text", "source", "native"} a l
 other programs). Writes OUT/powershell.{files,snippets,native,derived}.jsonl.zst and OUT/powershell.manifest.json.
 
 OUT/powershell.derived.jsonl.zst holds what people break often and documentation writes rarely, made of the other two: programs
-called by a quoted path, `--%`, several statements in one line, quotes inside quotes.
+called by a quoted path, `--%`, `cmd /c`, several statements in one line, quotes inside quotes.
 
 Left out: files over 60 kB, with a line over 600 characters, that are no UTF-8 or UTF-16; texts seen before, blanks and
 case apart; files that a benchmark row comes from, under any path with the same repository and name, and every text
@@ -57,18 +57,51 @@ def called(line, rng):
     call = rng.choice(["& ", "& ", "& ", "& ", "& ", "&", ". "])
     rest = re.sub(r"\b(?:path/to|/path/to)/([\w.]+)", lambda m: f'"C:\\My Files\\{m.group(1)}"', rest)
     text = f"{call}{quote}{program}{quote} {rest}".rstrip()
-    if " " not in program and rng.random() < 0.3:
+    if rng.random() < 0.15:
+        folder = rng.choice(["$dir", "$root", "$env:ProgramFiles", "$PSScriptRoot", "$path"])
+        tail = "\\".join(program.split("\\")[1:])
+        made = rng.choice([f'({folder} + "\\{tail}")', f"(Join-Path {folder} '{tail}')", f'"{folder}\\{tail}"', f"({folder} + '\\{tail}')"])
+        text = f"& {made} {rest}".rstrip()
+    elif " " not in program and rng.random() < 0.3:
         text = f"{call}{program} {rest}".rstrip()
     front = rng.choice(["", "", "", "", "", "$result = ", "$out = ", "Get-Content list.txt | ", f"{name} | "])
     return front + text
 
 
+def blanked(line, rng):
+    """The same with some values left to the reader, as documentation does."""
+    def blank(found):
+        name = found.group(2).replace("-", " ")
+        forms = [name, name, name.replace(" ", "-"), f"your {name}", f"the {name}", found.group(3), "value", name.upper()]
+        return f"{found.group(1)}<{rng.choice(forms)}>" if rng.random() < 0.6 else found.group(0)
+
+    return re.sub(r"(?<!\S)(--?([a-z][a-z-]+)[ =])(\w[\w./-]*)(?!\S)", blank, line)
+
+
 def verbatim(line, rng):
     """The same with its arguments left alone by PowerShell."""
+    if rng.random() < 0.4:
+        line = blanked(line, rng)
     name, _, rest = line.partition(" ")
     if not rest or not re.search(r"[<>;(){}|&@,]", rest):
         return None
+    option = re.search(r"(?:^|\s)(?=-)", rest)
+    if option and option.end() and rng.random() < 0.5:
+        return f"{name} {rest[: option.end()]}--% {rest[option.end() :]}"
     return f"{name} --% {rest}"
+
+
+FILES = ["backup.sql", "input.txt", "dump.sql", r"C:\temp\in.txt", "data.csv", "script.sql", "answers.txt", "list.txt"]
+
+
+def shelled(line, rng):
+    """The same, run by the shell that reads it as it is meant."""
+    name, _, rest = line.partition(" ")
+    if not re.fullmatch(r"[A-Za-z][\w.-]*", name) or '"' in line or "\n" in line or re.search(r"[<>$]", line):
+        return None
+    tail = rng.choice([" < ", " < ", " < ", " > nul 2>&1 < ", " && type "]) + rng.choice(FILES)
+    shell = rng.choice(["cmd /c", "cmd /c", "cmd.exe /c", "& cmd /c", "cmd /C"])
+    return f'{shell} "{line.rstrip()}{tail}"'
 
 
 def in_one_line(text, rng):
@@ -90,8 +123,29 @@ def quoted(text, rng):
     words = found.group(1).split(" ")
     first = rng.randrange(len(words))
     last = min(len(words) - 1, first + rng.randrange(3))
-    words[first], words[last] = '`"' + words[first], words[last] + '`"'
+    words[first] = '`"' + words[first]
+    words[last] += '`"'
     return text[: found.start(1)] + " ".join(words) + text[found.end(1) :]
+
+
+STYLES = ["color", "class", "style", "id", "href", "border", "name", "width"]
+
+
+def marked_up(names, rng):
+    """A string of HTML, XML or JSON, with quotes inside and values out of variables."""
+    quote = '`"' if rng.random() < 0.75 else '""'
+    said = lambda text: f"{quote}{text}{quote}"
+    keys = [rng.choice([name[:1].upper() + name[1:], name, name.lower()]) for name in names]
+    value = lambda name: rng.choice([f"${name}", f"${name}", f"$({name})" if "-" in name else f"$($item.{name})", name, "1", "#FF0000"])
+    if rng.random() < 0.45:
+        pairs = [f"{said(key)}:{rng.choice(['', ' '])}" + (said(value(name)) if rng.random() < 0.7 else f"${name}") for key, name in zip(keys, names)]
+        text = "{" + rng.choice([",", ", "]).join(pairs) + "}"
+    else:
+        tag = rng.choice(["p", "a", "td", "div", "add", "font", "span", "table", "option"])
+        inside = " ".join(f"{rng.choice([rng.choice(STYLES), key])}={said(value(name))}" for key, name in zip(keys[:2], names))
+        text = f"<{tag} {inside}>" + rng.choice(["", f"${names[-1]}", "Error at $(Get-Date)", f"${names[0]} of ${names[-1]}"]) + rng.choice([f"</{tag}>", "`r`n", f"</{tag}> `r`n", ""])
+    front, back = rng.choice([("$body = ", ""), ("$text += ", ""), ("[void]$list.Add(", ")"), ("Write-Host ", ""), ("$json = (", ")"), ("$html += ", ""), ("Add-Content $file ", ""), ("$line -replace 'x', ", "")])
+    return f'{front}"{text}"{back}'
 
 
 def derived(snippets, native):
@@ -103,11 +157,16 @@ def derived(snippets, native):
             yield called(text, rng), row["source"]
         if "\n" not in text and rng.random() < 0.5:
             yield verbatim(text, rng), row["source"]
+        if "\n" not in text and rng.random() < 0.08:
+            yield shelled(text, rng), row["source"]
     for row in snippets:
         if len(row["text"]) < 2000:
             yield in_one_line(row["text"], rng), row["source"]
-        if len(row["text"]) < 2000 and rng.random() < 0.3:
+        if len(row["text"]) < 2000 and rng.random() < 0.5:
             yield quoted(row["text"], rng), row["source"]
+        names = sorted(set(re.findall(r"\$([a-zA-Z]{3,14})\b", row["text"])))
+        if len(names) > 1 and rng.random() < 0.4:
+            yield marked_up(rng.sample(names, min(len(names), rng.randrange(2, 6))), rng), row["source"]
 
 
 def main():

@@ -17,6 +17,7 @@ pub mod habits;
 pub mod model;
 pub mod noise;
 pub mod optim;
+mod scripts;
 pub mod serve;
 mod slips;
 pub mod tokens;

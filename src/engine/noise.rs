@@ -114,6 +114,13 @@ pub enum Damage {
     Unwrap,
     /// `[…]` of a list or an index.
     Brackets,
+    CommandCall,
+    UnquoteList,
+    /// A command line that another shell was to run.
+    Unshell,
+    TableAsJson,
+    WrapCommand,
+    DropSubexpression,
     Delete,
     Insert,
     Substitute,
@@ -529,6 +536,12 @@ impl Site<'_> {
             Damage::DropOperand => self.drop_operand(),
             Damage::Unwrap => self.unwrap(),
             Damage::Brackets => self.brackets(),
+            Damage::CommandCall => self.command_call(),
+            Damage::UnquoteList => self.unquote_list(),
+            Damage::Unshell => self.unshell(),
+            Damage::TableAsJson => self.table_as_json(),
+            Damage::WrapCommand => self.wrap_command(),
+            Damage::DropSubexpression => self.drop_subexpression(),
             Damage::Delete => Some(vec![Event::Delete { at: self.anywhere()? }]),
             Damage::Insert => {
                 let text = self.some_lexeme()?;
@@ -586,7 +599,7 @@ impl Site<'_> {
         idx > 0 && self.hints[idx].zone == Zone::Code && self.kind(idx) != Kind::Newline
     }
 
-    fn is_quote(&self, idx: usize) -> bool {
+    pub(super) fn is_quote(&self, idx: usize) -> bool {
         self.kind(idx) == Kind::Quote && self.hints[idx].zone != Zone::Comment
     }
 
@@ -700,7 +713,7 @@ impl Site<'_> {
     }
 
     /// Code between two brackets that no bracket inside them encloses.
-    fn directly_inside(&self, open: usize, close: usize) -> Vec<usize> {
+    pub(super) fn directly_inside(&self, open: usize, close: usize) -> Vec<usize> {
         let mut depth = 0;
         let mut places = Vec::new();
         for at in (open + 1..close).filter(|at| self.is_code(*at)) {
@@ -725,7 +738,7 @@ impl Site<'_> {
         (start..end).filter(|i| self.is_code(*i) && self.raw(*i) == self.raw(at)).collect()
     }
 
-    fn closing_quote(&self, at: usize) -> Option<usize> {
+    pub(super) fn closing_quote(&self, at: usize) -> Option<usize> {
         // A quote mark opens a string when what stands before it is not inside one.
         let inside = at > 0 && self.hints[at - 1].zone == Zone::Text && !self.is_quote(at - 1);
         if inside {
@@ -1231,6 +1244,16 @@ mod tests {
         check(Damage::JoinLines, "$a = 1\n$b = 2\n", "$a = 1 $b = 2\n");
         check(Damage::DropMarks, "$a = @{a = 1; b = 2; c = 3}", "$a = @{a = 1 b = 2 c = 3}");
         check(Damage::Uncomment, "<# a\nb #>\n", "a\nb #>\n");
+        check(Damage::CommandCall, "$f.Invoke('a', $b)", "$f.Invoke 'a' $b");
+        check(Damage::CommandCall, "$f.Invoke('a', $b)", "$f.Invoke('a' $b)");
+        check(Damage::UnquoteList, "$a = 'b', 'c.d', 'e'", "$a = b, c.d, e");
+        check(Damage::Unshell, "& cmd /c \"a -b < c.d\"", "a -b < c.d");
+        check(Damage::Unshell, "cmd.exe /c 'a < c'", "a < c");
+        check(Damage::TableAsJson, "$a = @{b = 1; c = 2}", "$a = @{\"b\": 1, \"c\": 2}");
+        check(Damage::TableAsJson, "$a = @{b = 1; c = 2}", "$a = {b: 1; c: 2}");
+        check(Damage::DropSubexpression, "$a = 'b' + $(c 'd')", "$a = 'b' + c 'd'");
+        check(Damage::DropSubexpression, "a | & ($b + 'c') -d", "a | $b + 'c' -d");
+        check(Damage::WrapCommand, "a | b -c | d", "a | {b -c} | d");
     }
 
     proptest! {

@@ -99,7 +99,7 @@ impl Site<'_> {
             && !matches!(self.raw(idx - 1), "def" | "class" | "import" | "from" | "as")
     }
 
-    fn follows(&self, idx: usize, text: &str) -> bool {
+    pub(super) fn follows(&self, idx: usize, text: &str) -> bool {
         idx + 1 < self.state.len() && self.raw(idx + 1) == text
     }
 
