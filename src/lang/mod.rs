@@ -24,6 +24,12 @@ impl Fault {
     pub const CODES: u8 = 64;
 }
 
+/// The program that a `#!` line starts, without its folder; paths and arguments of other programs may hold any word.
+fn program(line: &str) -> Option<&str> {
+    let mut names = line.split_whitespace().map(|word| word.rsplit('/').next().unwrap_or(word));
+    names.find(|name| *name != "env" && !name.starts_with('-') && !name.contains('='))
+}
+
 /// What the judge is told besides the text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Dialect {
@@ -42,8 +48,8 @@ pub trait Language: Sync {
     /// Who judges, in a few words.
     fn judge(&self) -> &'static str;
 
-    /// Whether the first line of a file without an extension names an interpreter of the language.
-    fn runs(&self, _first_line: &str) -> bool {
+    /// Whether a program, as a `#!` line names it, is an interpreter of the language.
+    fn is_run_by(&self, _program: &str) -> bool {
         false
     }
 
@@ -53,7 +59,9 @@ pub trait Language: Sync {
             return self.extensions().iter().any(|known| extension.eq_ignore_ascii_case(known));
         }
         let first_line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        first_line.starts_with(b"#!") && self.runs(&String::from_utf8_lossy(first_line))
+        first_line.strip_prefix(b"#!").is_some_and(|line| {
+            program(&String::from_utf8_lossy(line)).is_some_and(|program| self.is_run_by(program))
+        })
     }
 
     /// Where `text` breaks the rules of the language, in order; empty when it is fine.

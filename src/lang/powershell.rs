@@ -48,8 +48,8 @@ impl Language for PowerShell {
         "a reader of our own, after PowerShell's own parser"
     }
 
-    fn runs(&self, first_line: &str) -> bool {
-        first_line.contains("pwsh")
+    fn is_run_by(&self, program: &str) -> bool {
+        program.starts_with("pwsh")
     }
 
     fn faults(&self, text: &str, _: Dialect) -> Vec<Fault> {

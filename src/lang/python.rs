@@ -48,12 +48,8 @@ impl Language for Python {
         "ruff's parser"
     }
 
-    fn runs(&self, first_line: &str) -> bool {
-        // Paths and arguments of other programs may hold the word, too.
-        let name = |word: &str| word.rsplit('/').next().unwrap_or_default().to_owned();
-        let mut words = first_line.trim_start_matches("#!").split_whitespace().map(name);
-        let program = words.find(|word| word != "env" && !word.starts_with('-') && !word.contains('='));
-        program.is_some_and(|program| program.starts_with("python") || program.starts_with("pypy"))
+    fn is_run_by(&self, program: &str) -> bool {
+        program.starts_with("python") || program.starts_with("pypy")
     }
 
     fn faults(&self, text: &str, dialect: Dialect) -> Vec<Fault> {
@@ -343,6 +339,8 @@ fn code(error: &ParseErrorType) -> u8 {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[track_caller]
@@ -403,10 +401,10 @@ mod tests {
         for line in
             ["#!/usr/bin/env python3", "#!/usr/bin/python -u", "#! /usr/bin/env -S A=b pypy3", "#!python\r\n"]
         {
-            assert!(Python.runs(line), "{line}");
+            assert!(Python.recognises(Path::new("x"), line.as_bytes()), "{line}");
         }
         for line in ["#!/opt/python-tools/bin/bash", "#!/bin/sh -e python wrapper", "#!", "#!/usr/bin/env"] {
-            assert!(!Python.runs(line), "{line}");
+            assert!(!Python.recognises(Path::new("x"), line.as_bytes()), "{line}");
         }
     }
 
