@@ -33,9 +33,9 @@ pub fn look<'p>(survey: &'p Survey, others: impl Iterator<Item = &'p Path>, tree
 /// the user's home, are none.
 pub fn readable(survey: &Survey) -> Vec<PathBuf> {
     let mut readable = Vec::new();
-    let own: Vec<PathBuf> = [Some(survey.root.clone()), env::home_dir()].into_iter().flatten().collect();
-    let is_around =
-        |place: &Path| own.iter().any(|own| own.canonicalize().is_ok_and(|own| own.starts_with(place)));
+    let own = [Some(survey.root.clone()), env::home_dir()].into_iter().flatten();
+    let own: Vec<PathBuf> = own.filter_map(|own| own.canonicalize().ok()).collect();
+    let is_around = |place: &Path| own.iter().any(|own| own.starts_with(place));
     for folder in &survey.environments {
         let folder = survey.root.join(folder);
         let Ok(place) = folder.canonicalize() else { continue };

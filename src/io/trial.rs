@@ -37,6 +37,8 @@ pub enum TrialError {
 pub struct Trial<'r> {
     runner: &'r dyn Runner,
     survey: Survey,
+    /// What lies outside of the copies and tests may read.
+    readable: Vec<PathBuf>,
     suite: Suite,
     /// What differs from the files on disk before any repair: what is staged, say.
     overlay: Vec<(PathBuf, Vec<u8>)>,
@@ -70,6 +72,7 @@ impl<'r> Trial<'r> {
             texts.into_iter().filter(|(file, _)| suite.guards(file)).map(|(_, text)| text).collect();
         Ok(Some(Self {
             runner,
+            readable: readable(&survey),
             survey,
             suite,
             overlay,
@@ -133,8 +136,8 @@ impl<'r> Trial<'r> {
     /// How a repair of a file is tried, and the files that hold tests.
     fn plan(&self, path: &str) -> (Plan, Modules) {
         let harness = self.suite.harness(path);
-        let tests: Vec<String> =
-            self.files.iter().filter(|file| harness.is_test_file(file)).cloned().collect();
+        let is_test = harness.test_matcher();
+        let tests: Vec<String> = self.files.iter().filter(|file| is_test(file)).cloned().collect();
         let is_known = is_python(path) && !harness.tests_anywhere;
         let seeing = if is_known { self.imports.seeing(path, &tests) } else { Seeing::Unknown };
         let plan = Plan::new(&self.suite, path, &tests, seeing);
@@ -241,7 +244,7 @@ impl<'r> Trial<'r> {
             argv: harness.argv(&order.scope, &place, &root),
             env: harness.env(&place, &root),
             tree,
-            readable: readable(&self.survey),
+            readable: self.readable.clone(),
             stdin: Vec::new(),
             timeout: order.timeout,
         };

@@ -233,12 +233,20 @@ impl Harness {
 
     /// Whether tests are looked for in this file.
     pub fn is_test_file(&self, path: &str) -> bool {
-        let name = path.rsplit('/').next().unwrap_or(path);
-        self.test_names.iter().any(|pattern| {
+        self.test_matcher()(path)
+    }
+
+    /// The same for many files.
+    pub fn test_matcher(&self) -> impl Fn(&str) -> bool + use<> {
+        let matcher = |pattern: &String| {
             // A pattern with a folder in it is one for the whole path, as pytest has it.
-            let subject = if pattern.contains('/') { path } else { name };
-            glob(pattern).is_ok_and(|glob| glob.compile_matcher().is_match(subject))
-        })
+            Some((pattern.contains('/'), glob(pattern).ok()?.compile_matcher()))
+        };
+        let matchers: Vec<_> = self.test_names.iter().filter_map(matcher).collect();
+        move |path| {
+            let name = path.rsplit('/').next().unwrap_or(path);
+            matchers.iter().any(|(is_whole, glob)| glob.is_match(if *is_whole { path } else { name }))
+        }
     }
 }
 
