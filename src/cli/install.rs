@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
+use memchr::memmem;
 
 use super::ExitStatus;
 use super::session::print;
@@ -286,7 +287,7 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>> {
 }
 
 fn mentions(text: &[u8], words: &str) -> bool {
-    text.windows(words.len()).any(|window| window == words.as_bytes())
+    memmem::find(text, words.as_bytes()).is_some()
 }
 
 #[cfg(unix)]

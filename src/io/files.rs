@@ -100,7 +100,7 @@ pub fn walk(roots: &[PathBuf], excludes: &Gitignore, visit: &(impl Fn(Found) + S
 }
 
 /// The path that a walk stumbled over.
-fn path_of(error: &ignore::Error) -> Option<PathBuf> {
+pub(super) fn path_of(error: &ignore::Error) -> Option<PathBuf> {
     match error {
         ignore::Error::WithPath { path, .. } => Some(path.clone()),
         ignore::Error::Loop { child, .. } => Some(child.clone()),

@@ -12,6 +12,7 @@ use git2::{
     AttrCheckFlags, AttrValue, Commit, Delta, Diff, DiffFindOptions, DiffLineType, DiffOptions, ErrorCode,
     FileMode, Index, MergeFileInput, Oid, Patch, Repository,
 };
+use memchr::memmem;
 
 use crate::review::Hunk;
 
@@ -276,7 +277,11 @@ impl Repo {
     /// Files that git tracks although it would ignore them; relative to [`Self::root`].
     pub fn tracked_and_ignored(&self) -> Vec<PathBuf> {
         let Ok(index) = self.inner.index() else { return Vec::new() };
-        let paths = index.iter().map(|entry| path_of(&entry.path));
+        self.ignored(index.iter().map(|entry| path_of(&entry.path)))
+    }
+
+    /// Those of `paths`, relative to [`Self::root`], that git would ignore.
+    pub fn ignored(&self, paths: impl Iterator<Item = PathBuf>) -> Vec<PathBuf> {
         paths.filter(|path| self.inner.is_path_ignored(path).unwrap_or(false)).collect()
     }
 
@@ -439,9 +444,12 @@ impl Repo {
 
     /// Whether the index holds the text of `path` that the patch was made from, and will after the commit.
     pub fn is_staged(&self, change: &Change) -> bool {
+        if is_passing() {
+            return false;
+        }
         let Ok(id) = Oid::hash_object(git2::ObjectType::Blob, &change.before) else { return false };
         let staged = self.named(std::slice::from_ref(&change.path)).unwrap_or_default();
-        !is_passing() && staged.iter().any(|staged| staged.content == Content::Text(BlobId(id)))
+        staged.iter().any(|staged| staged.content == Content::Text(BlobId(id)))
     }
 
     /// Reads back what [`Change::to_patch`] wrote; lines in front of the diff are skipped.
@@ -549,14 +557,13 @@ fn merge(before: &[u8], after: &[u8], disk: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn replace(text: &[u8], find: &[u8], put: &[u8]) -> Vec<u8> {
-    let mut replaced = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.windows(find.len()).position(|window| window == find) {
-        replaced.extend_from_slice(&rest[..at]);
+    let (mut replaced, mut done) = (Vec::with_capacity(text.len()), 0);
+    for at in memmem::find_iter(text, find) {
+        replaced.extend_from_slice(&text[done..at]);
         replaced.extend_from_slice(put);
-        rest = &rest[at + find.len()..];
+        done = at + find.len();
     }
-    replaced.extend_from_slice(rest);
+    replaced.extend_from_slice(&text[done..]);
     replaced
 }
 

@@ -12,6 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ignore::{DirEntry, WalkBuilder};
 
+use super::files::path_of;
+
 /// Why a project could not be copied.
 #[derive(Debug, thiserror::Error)]
 pub enum TreeError {
@@ -243,15 +245,6 @@ impl Finding {
         self.survey.files = self.files.into_iter().collect();
         self.survey.environments = self.environments.into_iter().collect();
         self.survey
-    }
-}
-
-fn path_of(error: &ignore::Error) -> Option<PathBuf> {
-    match error {
-        ignore::Error::WithPath { path, .. } => Some(path.clone()),
-        ignore::Error::Loop { child, .. } => Some(child.clone()),
-        ignore::Error::WithDepth { err, .. } | ignore::Error::WithLineNumber { err, .. } => path_of(err),
-        _ => None,
     }
 }
 
