@@ -66,11 +66,12 @@ fn line_at(text: &str, byte: usize) -> &str {
     text[start..].lines().next().unwrap_or_default()
 }
 
-/// Whether the line ends in a comment that opens with `words`.
+/// Whether the line holds a comment that opens with `words`; other tools' words may stand before and after it.
 fn comment_says(line: &str, marker: char, words: &str) -> bool {
-    let Some((_, comment)) = line.rsplit_once(marker) else { return false };
-    let Some(rest) = comment.trim_start().strip_prefix(words) else { return false };
-    !rest.starts_with(|c: char| c.is_alphanumeric() || c == '-')
+    line.split(marker).skip(1).any(|comment| {
+        let rest = comment.trim_start().strip_prefix(words);
+        rest.is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '-'))
+    })
 }
 
 /// A place as people count it: lines and characters from 1.
@@ -90,6 +91,11 @@ pub fn place(text: &str, byte: usize) -> Place {
     }
 }
 
+/// So many of what `one` names, as in `1 file` and `2 files`.
+pub fn counted(n: usize, one: &str) -> String {
+    if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,6 +113,7 @@ mod tests {
         check("print 'a'  # lastmile: ignore\n", 0, 1);
         check("print 'a'  # lastmile: ignore, Python 2 on purpose\n", 0, 1);
         check("print 'a'  # lastmile: ignored\n", 1, 0);
+        check("print 'a'  # noqa # lastmile: ignore # type: ignore\n", 0, 1);
         check("# lastmile: ignore-file\nprint 'a'\nprint 'b'\n", 0, 2);
         check("print 'a'\nprint 'b'  # lastmile: ignore\n", 1, 1);
     }

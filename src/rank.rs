@@ -101,6 +101,11 @@ impl Calibration {
     }
 }
 
+/// As people are told it: rounded down, so that nothing seems surer than a threshold that it misses.
+pub fn percent(confidence: f64) -> f64 {
+    (100.0 * confidence).floor()
+}
+
 /// Orders repairs of `before`: by score, then the shorter text.
 pub fn rank(
     before: &str,

@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 
 use crate::change::Encoding;
 use crate::config::Format;
-use crate::diagnose::{Place, place};
+use crate::diagnose::{Place, counted, place};
 use crate::lang::Fault;
 use crate::patch::{LineEdit, line_edits, unified_diff};
-use crate::rank::{Applicability, Ranked};
+use crate::rank::{Applicability, Ranked, percent};
 
 /// One file and what became of it. Healthy files have none.
 #[derive(Debug)]
@@ -85,7 +85,7 @@ impl Broken {
     }
 
     /// What a repair changes: of a cell the formula before and after, which is no diff that applies.
-    fn diff(&self, path: &str, after: &str) -> String {
+    pub(crate) fn diff(&self, path: &str, after: &str) -> String {
         if self.cell.is_none() {
             return unified_diff(path, &self.before, after);
         }
@@ -166,16 +166,17 @@ impl Totals {
 
     /// The last line for people.
     pub fn summary(&self) -> String {
-        let files = |n: usize| if n == 1 { "1 file".to_owned() } else { format!("{n} files") };
-        let mut line = format!("checked {}: ", files(self.n_checked));
+        let mut line = format!("checked {}: ", counted(self.n_checked, "file"));
         match (self.n_broken - self.n_same_file, self.n_faults) {
             (0, _) if self.n_checked == 0 && self.n_skipped + self.n_failed > 0 => {
                 line.push_str("nothing could be judged");
             }
             (0, _) => line.push_str("all parse"),
-            (n, 1) => write!(line, "{n} does not parse (1 fault)").expect("a string takes all"),
-            (1, faults) => write!(line, "1 does not parse ({faults} faults)").expect("a string takes all"),
-            (n, faults) => write!(line, "{n} do not parse ({faults} faults)").expect("a string takes all"),
+            (n, n_faults) => {
+                let does = if n == 1 { "does" } else { "do" };
+                let faults = counted(n_faults, "fault");
+                write!(line, "{n} {does} not parse ({faults})").expect("a string takes all");
+            }
         }
         let fail = if self.n_failing == 1 { "fails its tests" } else { "fail their tests" };
         for (n, what) in [
@@ -263,7 +264,7 @@ pub fn evidence(repair: &Ranked) -> String {
     };
     let evidence = printable(&repair.verified.evidence().to_string());
     match repair.confidence {
-        Some(confidence) => format!("{review} ({evidence}, {:.0} % sure)", (confidence * 100.0).floor()),
+        Some(confidence) => format!("{review} ({evidence}, {:.0} % sure)", percent(confidence)),
         None => format!("{review} ({evidence})"),
     }
 }
@@ -285,7 +286,8 @@ fn excerpt(path: &str, broken: &Broken) -> String {
     let mut group = Level::ERROR.primary_title(format!("`{path}` does not parse")).element(snippet);
     let n_more = broken.faults.len().saturating_sub(SHOWN_FAULTS);
     if n_more > 0 {
-        group = group.element(Level::NOTE.message(format!("{n_more} more faults are not shown")));
+        group =
+            group.element(Level::NOTE.message(format!("and {} not shown", counted(n_more, "more fault"))));
     }
     Renderer::styled().render(&[group])
 }

@@ -1,6 +1,6 @@
 //! `lastmile doctor` and `lastmile config`: what was found and what is in force.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -36,14 +36,14 @@ pub(super) fn config(args: &ConfigArgs, global: &Global) -> Result<ExitStatus> {
 
 pub(super) fn doctor(session: &mut Session) -> Result<ExitStatus> {
     let settings = session.engine.settings().clone();
-    let shown = |path: std::path::PathBuf| path.display().to_string();
+    let shown = |path: PathBuf| path.display().to_string();
     let none = || "none".to_owned();
     let mut lines = vec![
         ("lastmile", env!("CARGO_PKG_VERSION").to_owned()),
         ("settings", session.config_path.clone().map_or_else(|| "defaults".to_owned(), shown)),
         ("engine", find_program(settings.program.as_deref()).map_or_else(|_| none(), shown)),
         ("models", find_models(settings.models.as_deref()).map_or_else(|_| none(), shown)),
-        ("pwsh", find_pwsh(&session.config.powershell.pwsh).map_or_else(none, shown)),
+        ("pwsh", find_pwsh(&session.config.powershell.pwsh).map_or_else(none, |program| pwsh(&program))),
         ("sandbox", sandbox(session)),
     ];
     let greeting = session.engine.greeting();
@@ -113,6 +113,12 @@ fn sandbox(session: &Session) -> String {
         }
         Err(error) => format!("none: {error:#}"),
     }
+}
+
+/// PowerShell's own parser; one that is named by its place and is not there has no opinion.
+fn pwsh(program: &Path) -> String {
+    let is_gone = program.components().count() > 1 && !program.is_file();
+    format!("{}{}", program.display(), if is_gone { " (is not there)" } else { "" })
 }
 
 /// What is wrong with the packs in a folder, as the engine would say it when it is asked.

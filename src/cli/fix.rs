@@ -159,12 +159,16 @@ pub(super) fn fix(args: &FixArgs, session: &mut Session) -> Result<ExitStatus> {
         Outlet::Report if format == Format::Human && totals.n_suggested > 0 && !is_stdin => {
             let files: String =
                 args.check.paths.iter().flat_map(|path| [" ".to_owned(), shell_word(path)]).collect();
-            let is_any_safe = totals.n_suggested > totals.n_unsure;
-            let (flags, what) = if is_any_safe { ("", "what is safe") } else { (" --unsafe", "it") };
-            let diff = format!(", `lastmile fix --diff{files} | git apply` all of it");
-            let diff =
-                if is_any_safe && totals.n_suggested > totals.n_in_cells { diff } else { String::new() };
-            hint(&format!("`lastmile fix --write{flags}{files}` writes {what}{diff}"));
+            let fix = if args.tests { "lastmile fix --tests" } else { "lastmile fix" };
+            hint(&if totals.n_suggested == totals.n_unsure {
+                format!("`{fix} --write --unsafe{files}` writes it")
+            } else if totals.n_suggested == totals.n_in_cells {
+                format!("`{fix} --write{files}` writes what is safe")
+            } else {
+                format!(
+                    "`{fix} --write{files}` writes what is safe, `{fix} --diff{files} | git apply` all of it"
+                )
+            });
         }
         _ => {}
     }

@@ -6,7 +6,7 @@ use similar::{ChangeTag, TextDiff};
 
 use super::explain::Explained;
 use crate::candidate::Trace;
-use crate::diagnose::place;
+use crate::diagnose::{counted, place};
 use crate::patch::{Edit, unified_diff};
 use crate::protocol::Step;
 use crate::rank::{Applicability, Ranked};
@@ -77,7 +77,7 @@ fn window(idx: usize, trace: &Trace) -> String {
         "<h2>Lines {} to {}: {} of denoising</h2>\n<section class=\"window\">\n",
         trace.first_line,
         trace.first_line + n_lines - 1,
-        if trace.steps.len() == 1 { "1 step".to_owned() } else { format!("{} steps", trace.steps.len()) },
+        counted(trace.steps.len(), "step"),
     );
     for step in 0..=trace.steps.len() {
         let checked = if step == trace.steps.len() { " checked" } else { "" };

@@ -11,7 +11,7 @@ use super::check::shown_path;
 use super::progress::Progress;
 use super::session::{Session, is_stopped, note, warn};
 use crate::change::SourceFile;
-use crate::diagnose::{Diagnosis, diagnose};
+use crate::diagnose::{Diagnosis, counted, diagnose};
 use crate::io::engine::Engine;
 use crate::io::files;
 use crate::io::git::{CommitFiles, Repo};
@@ -24,7 +24,7 @@ use crate::ports::EngineError;
 use crate::rank::Ranked;
 use crate::smell::Smell;
 use crate::tested::{TRIED, Tested, TestedError, Trying, can_mend, mend, mend_repairs, try_repairs};
-use crate::verdict::{Baseline, Standing, TestVerdict};
+use crate::verdict::{Baseline, TestVerdict};
 
 /// How much of a project is copied for its tests.
 const LIMITS: Limits = Limits { max_files: 50_000, max_bytes: 2 << 30 };
@@ -54,7 +54,8 @@ pub(super) fn on_disk(root: PathBuf) -> Source {
 /// A project as a commit holds it.
 pub(super) fn in_commit(repo: &Repo, commit: &str) -> Result<(Source, Overlay)> {
     let CommitFiles { all, changed } = repo.files_of(commit)?;
-    Ok((Source { only: Some(all), ..on_disk(repo.root().to_owned()) }, changed))
+    let also = repo.ignored(all.iter().cloned());
+    Ok((Source { root: repo.root().to_owned(), also, only: Some(all), limits: LIMITS }, changed))
 }
 
 /// The state of projects that tests run in.
@@ -141,7 +142,6 @@ pub(super) fn try_all(proposed: &mut [Proposed], state: State<'_>, guarded: &Gua
     let places = places(proposed, session);
     // None where there are no tests to run.
     let mut states: BTreeMap<&Path, Option<(Source, Overlay)>> = BTreeMap::new();
-    let mut is_tested = vec![false; proposed.len()];
     let progress = Progress::up_to(proposed.len(), "testing");
     for idx in 0..proposed.len() {
         let Some((root, name)) = &places[idx] else { continue };
@@ -160,10 +160,7 @@ pub(super) fn try_all(proposed: &mut [Proposed], state: State<'_>, guarded: &Gua
         let one = &mut proposed[idx];
         let n_repairs = one.repairs.len();
         match try_one((&one.file, name), one.repairs.clone(), &trial, session, &|_, _, _| {}) {
-            Ok(tested) => {
-                one.repairs = tested.repairs;
-                is_tested[idx] = true;
-            }
+            Ok(tested) => one.repairs = tested.repairs,
             Err(error) => say_untested(Path::new(&shown_path(&one.file.path)), &error.to_string()),
         }
         if one.repairs.is_empty() {
@@ -171,8 +168,7 @@ pub(super) fn try_all(proposed: &mut [Proposed], state: State<'_>, guarded: &Gua
         }
         progress.advance();
     }
-    // Without tests, what is hardly right is not shown.
-    for (one, _) in proposed.iter_mut().zip(is_tested).filter(|(_, is_tested)| !is_tested) {
+    for one in proposed {
         if let Some(reason) = drop_unlikely(&mut one.repairs, session.config.repair.least_confidence) {
             one.reason = reason;
         }
@@ -202,11 +198,13 @@ fn overlay(
     repaired.collect()
 }
 
-/// More repairs than are shown: the tests choose among them.
+/// More repairs than are shown: the tests choose among them. Without those that the file's encoding cannot hold.
 pub(super) fn all_repairs(file: &SourceFile, session: &mut Session) -> Result<Repair, EngineError> {
     let (ask, engine) = session.ask_for(file);
     let ask = Ask { k: ask.k.max(TRIED), least_confidence: 0.0, ..ask };
-    repair(&file.text, &ask, engine)
+    let mut found = repair(&file.text, &ask, engine)?;
+    found.suggestions.retain(|repair| bytes_of(file, &repair.verified.candidate().text).is_some());
+    Ok(found)
 }
 
 /// Puts repairs of a file that does not parse before its tests, and looks for a slip besides where none is enough.
@@ -217,19 +215,14 @@ pub(super) fn try_one(
     session: &mut Session,
     tell: &Tell,
 ) -> Result<Tested, TestedError> {
-    let mut tested = with_tests((file, name), trial, session, tell, |ask, engine, tests, trying| {
+    with_tests((file, name), trial, session, tell, |ask, engine, tests, trying| {
         let tested = try_repairs(&file.text, repairs, tests, trying)?;
         if can_mend(file.language) {
             mend_repairs(&file.text, tested, ask, engine, tests, trying)
         } else {
             Ok(tested)
         }
-    })?;
-    let least = session.config.repair.least_confidence;
-    let is_spoken_for = |repair: &Ranked| repair.verified.evidence().standing() == Standing::For;
-    let is_likely = |repair: &Ranked| repair.confidence.is_none_or(|sure| sure >= least);
-    tested.repairs.retain(|repair| is_spoken_for(repair) || is_likely(repair));
-    Ok(tested)
+    })
 }
 
 /// Looks among the candidates for a file: with what is asked of the engine for slips, the tests of the file, and how far
@@ -301,7 +294,7 @@ pub(super) fn mend_one(
 
 /// `2 candidates were tried`
 pub(super) fn tried(n: usize) -> String {
-    if n == 1 { "1 candidate was tried".to_owned() } else { format!("{n} candidates were tried") }
+    format!("{} {} tried", counted(n, "candidate"), if n == 1 { "was" } else { "were" })
 }
 
 /// Why there is no repair, after so many candidates.
@@ -385,7 +378,7 @@ pub(super) fn find_patients(
     let mut projects: BTreeMap<PathBuf, Vec<Changed>> = BTreeMap::new();
     for path in changed_files(if paths.is_empty() { &here } else { paths }, session) {
         let Ok((root, name)) = project(&path, session) else { continue };
-        let Some(file) = healthy(&path, session) else { continue };
+        let Some(file) = healthy(&path, session).filter(|file| can_mend(file.language)) else { continue };
         let lines = changed_lines(&path, &file.text);
         projects.entry(root).or_default().push(Changed { file, name, lines });
     }
@@ -424,8 +417,7 @@ fn changed_files(paths: &[PathBuf], session: &Session) -> Vec<PathBuf> {
 
 /// A file that can be read and parses; the name is as people would write it from here.
 fn healthy(path: &Path, session: &Session) -> Option<SourceFile> {
-    let here = std::env::current_dir().ok().and_then(|here| here.canonicalize().ok());
-    let shown = here.and_then(|here| Some(path.strip_prefix(here).ok()?.to_owned()));
+    let shown = files::inside(&files::real(Path::new(".")), path);
     let bytes = files::read(path, session.config.files.limit(path)).ok()?.ok()?;
     let file = SourceFile::decode(shown.unwrap_or_else(|| path.to_owned()), bytes).ok()?;
     (file.cell.is_none() && diagnose(&file.text, file.language).faults.is_empty()).then_some(file)

@@ -109,13 +109,7 @@ impl Examples {
     fn verdict(&self, results: &[Option<bool>]) -> TestVerdict {
         let n_tests = self.all.len();
         let n_good = results.iter().take_while(|passed| **passed == Some(true)).count();
-        let tally = |n_passed: usize| Tally {
-            n_tests,
-            n_passed,
-            n_failed_before: self.n_failed_before,
-            is_listed: true,
-            ..Tally::default()
-        };
+        let tally = |n_passed: usize| Tally { n_tests, n_passed, is_listed: true, ..Tally::default() };
         if n_good < n_tests {
             let id = TestId { name: format!("example {}", n_good + 1), ..TestId::default() };
             return if n_good < self.n_failed_before {

@@ -6,8 +6,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::diagnose::place;
-use crate::patch::unified_diff;
+use crate::diagnose::{counted, place};
 use crate::rank::{Applicability, Ranked};
 use crate::report::{Broken, FileReport, Outcome, evidence};
 
@@ -222,11 +221,6 @@ fn fault_near(broken: &Broken, part: &Part) -> String {
     }
 }
 
-/// `1 file`, `2 files`.
-fn count(n: usize, one: &str) -> String {
-    if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") }
-}
-
 fn review(
     head: &str,
     comments: Vec<Comment>,
@@ -235,10 +229,10 @@ fn review(
 ) -> Review {
     let short = &head[..head.floor_char_boundary(12)];
     let mut body =
-        format!("**lastmile**: at {short}, {} of this pull request", count(counts.n_broken, "file"));
+        format!("**lastmile**: at {short}, {} of this pull request", counted(counts.n_broken, "file"));
     body.push_str(if counts.n_broken == 1 { " does not parse.\n" } else { " do not parse.\n" });
     if !comments.is_empty() {
-        writeln!(body, "Below: {}.", count(comments.len(), "suggestion")).expect("a string takes all");
+        writeln!(body, "Below: {}.", counted(comments.len(), "suggestion")).expect("a string takes all");
     }
     let mut prints: Vec<&Fingerprint> = diffs.iter().flat_map(|(repair, _)| &repair.prints).collect();
     prints.truncate(MAX_MARK / 11);
@@ -256,7 +250,7 @@ fn review(
         write!(
             body,
             "\n{} more: too long to be shown here; see the summary of the job.\n",
-            count(counts.n_hidden, "repair")
+            counted(counts.n_hidden, "repair")
         )
         .expect("a string takes all");
     }
@@ -280,16 +274,8 @@ fn section(repair: &Repair<'_>, obstacle: Obstacle) -> String {
         None => markdown::code(repair.path),
     };
     let evidence = trust(repair.ranked);
-    let diff = markdown::fenced("diff", &markdown::visible(&diff(repair.path, repair.broken, repair.after)));
+    let diff = markdown::fenced("diff", &markdown::visible(&repair.broken.diff(repair.path, repair.after)));
     format!("\n{name}: {evidence}. Shown as a diff, since {}:\n\n{diff}", obstacle.reason())
-}
-
-/// What a repair changes, for people: of a cell the formula before and after.
-fn diff(path: &str, broken: &Broken, after: &str) -> String {
-    match &broken.cell {
-        Some(_) => format!("-{}\n+{}\n", broken.before.trim_end(), after.trim_end()),
-        None => unified_diff(path, &broken.before, after),
-    }
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::{count, diff, markdown, trust};
-use crate::diagnose::place;
+use super::{markdown, trust};
+use crate::diagnose::{counted, place};
 use crate::report::{Broken, FileReport, Outcome};
 
 /// GitHub takes 1 MiB for each step.
@@ -23,7 +23,7 @@ pub fn summary(reports: &[FileReport], done: &str) -> String {
             Outcome::Failed(reason) => format!("{path} failed: {}\n", markdown::code(reason)),
         };
         if out.len() + entry.len() > MAX_SUMMARY {
-            write!(out, "\n{} more: too long to be shown here.\n", count(reports.len() - idx, "file"))
+            write!(out, "\n{} more: too long to be shown here.\n", counted(reports.len() - idx, "file"))
                 .expect("a string takes all");
             break;
         }
@@ -41,7 +41,7 @@ fn broken_file(path: &str, broken: &Broken) -> String {
     }
     match (broken.repair(), broken.after()) {
         (Some(repair), Some(after)) => {
-            let diff = markdown::fenced("diff", &markdown::visible(&diff(path, broken, after)));
+            let diff = markdown::fenced("diff", &markdown::visible(&broken.diff(path, after)));
             let evidence = trust(repair);
             write!(out, "\n\nRepair: {evidence}\n\n{diff}").expect("a string takes all");
         }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use marks::{Change, Mark, Marks, Subject, marks};
 pub use plan::{Order, Plan, Side, Step};
 
+use crate::diagnose::counted;
 use crate::results::{Failure, Fault, Results, TestId, TestOutcome};
 use crate::suite::Scope;
 
@@ -185,12 +186,8 @@ pub struct Tally {
     /// Those that ran, or should have, with the repair.
     pub n_tests: usize,
     pub n_passed: usize,
-    /// Of all that failed before.
-    pub n_failed_before: usize,
     /// Those that failed before and pass now.
     pub n_fixed: usize,
-    /// Those that could not run before and pass now.
-    pub n_new: usize,
     /// What could not be collected before and can be now: files, for the most part.
     pub n_loaded: usize,
     /// What can still not be collected.
@@ -318,10 +315,14 @@ impl Tally {
         let noun = tests_do(self.n_tests, n_red, ["fails", "fail"]);
         match (self.is_listed, n_red, self.n_unloaded) {
             (false, ..) => "the tests fail".to_owned(),
-            (true, 0, n_unloaded) => format!("{} of tests cannot be loaded", files(n_unloaded)),
+            (true, 0, n_unloaded) => format!("{} of tests cannot be loaded", counted(n_unloaded, "file")),
             (true, _, 0) => format!("{n_red} of {} {noun}", self.n_tests),
             (true, _, n_unloaded) => {
-                format!("{n_red} of {} {noun} and {} cannot be loaded", self.n_tests, files(n_unloaded))
+                format!(
+                    "{n_red} of {} {noun} and {} cannot be loaded",
+                    self.n_tests,
+                    counted(n_unloaded, "file")
+                )
             }
         }
     }
@@ -339,7 +340,7 @@ impl Tally {
             n_fixed => before.push(format!("{n_fixed} of them failed before")),
         }
         if self.n_loaded > 0 {
-            before.push(format!("{} of tests could not be loaded before", files(self.n_loaded)));
+            before.push(format!("{} of tests could not be loaded before", counted(self.n_loaded, "file")));
         }
         if before.is_empty() && self.ends_now {
             before.push("they did not come to an end before".to_owned());
@@ -361,10 +362,6 @@ fn tests_do(n_tests: usize, n_doing: usize, [one, many]: [&str; 2]) -> String {
     format!("{} {}", if n_tests == 1 { "test" } else { "tests" }, if n_doing == 1 { one } else { many })
 }
 
-fn files(n_files: usize) -> String {
-    format!("{n_files} {}", if n_files == 1 { "file" } else { "files" })
-}
-
 /// What all runs together say.
 fn judge(history: &History) -> TestVerdict {
     let marks = marks(history);
@@ -373,7 +370,7 @@ fn judge(history: &History) -> TestVerdict {
     if let Some(verdict) = no_end(history, &changes) {
         return verdict;
     }
-    let tally = tally(history, &marks, &changes);
+    let tally = tally(history, &changes);
     let is = |wanted: Change| {
         let tests = changes.iter().filter(move |(_, change)| **change == wanted);
         tests.map(|(subject, _)| *subject)
@@ -445,19 +442,17 @@ fn was_unloaded(marks: &BTreeMap<Subject, Marks>) -> bool {
         .any(|(subject, marks)| !matches!(subject, Subject::Test(_)) && marks.before.iter().any(is_bad))
 }
 
-fn tally(history: &History, marks: &BTreeMap<Subject, Marks>, changes: &BTreeMap<&Subject, Change>) -> Tally {
+fn tally(history: &History, changes: &BTreeMap<&Subject, Change>) -> Tally {
     let is_listed = |run: &Run| matches!(run.results, Ok(Results::Listed { .. }));
     let mut tally = Tally { is_listed: history.after.iter().any(is_listed), ..Tally::default() };
     for (subject, change) in changes {
         let is_test = matches!(subject, Subject::Test(_)) || !tally.is_listed;
-        let was_red = marks[*subject].before.first() == Some(&Mark::Failed);
         match (change, is_test) {
             (Change::Flaky, _) => tally.n_unstable += usize::from(!matches!(subject, Subject::Run(_))),
             (Change::Green | Change::NewGreen | Change::Fixed, true) => {
                 tally.n_tests += 1;
                 tally.n_passed += 1;
                 tally.n_fixed += usize::from(*change == Change::Fixed);
-                tally.n_new += usize::from(*change == Change::NewGreen);
             }
             (Change::Red | Change::NewRed | Change::Regressed, true) => tally.n_tests += 1,
             (Change::Fixed, false) if matches!(subject, Subject::Run(_)) => tally.ends_now = true,
@@ -465,8 +460,6 @@ fn tally(history: &History, marks: &BTreeMap<Subject, Marks>, changes: &BTreeMap
             (Change::Red, false) => tally.n_unloaded += 1,
             _ => {}
         }
-        let counts = is_test && !matches!(change, Change::Flaky | Change::Open);
-        tally.n_failed_before += usize::from(was_red && counts);
     }
     tally
 }

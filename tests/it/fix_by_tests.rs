@@ -75,7 +75,7 @@ fn a_changed_file_that_parses_and_fails_is_mended() {
     +    return (a + b)
 
     --- stderr
-    hint: `lastmile fix --write --unsafe` writes it
+    hint: `lastmile fix --tests --write --unsafe` writes it
     checked 3 files: all parse, 1 fails its tests, 1 with a suggestion
     --- exit 1
     ");
@@ -138,7 +138,7 @@ fn without_tests_it_parses_and_that_is_said() {
 
     --- stderr
     warning: `[repo]` is judged by parsing alone: no tests were found; `tests.command` in lastmile.toml names them
-    hint: `lastmile fix --write` writes what is safe, `lastmile fix --diff | git apply` all of it
+    hint: `lastmile fix --tests --write` writes what is safe, `lastmile fix --tests --diff | git apply` all of it
     checked 1 file: 1 does not parse (1 fault), 1 with a suggestion
     --- exit 1
     ");
