@@ -11,7 +11,7 @@ use clap::Args;
 use rayon::prelude::*;
 
 use super::progress::Progress;
-use super::session::{Session, note, print, print_bytes, warn};
+use super::session::{Session, note, print, print_bytes, variable, warn};
 use super::stdin::Stdin;
 use super::{ExitStatus, FormatArg};
 use crate::change::{Skip, SourceFile};
@@ -201,7 +201,7 @@ fn place_in_diff(path: &str) -> Result<String, &'static str> {
 
 /// A path as GitHub knows it: a step of a workflow may run in any folder of the checkout.
 fn place_in_checkout(path: String) -> String {
-    let checkout = env::var_os("GITHUB_WORKSPACE").filter(|folder| !folder.is_empty());
+    let checkout = variable("GITHUB_WORKSPACE");
     let inside =
         checkout.and_then(|checkout| files::inside(&files::real(Path::new(&checkout)), Path::new(&path)));
     inside.map_or(path, |inside| shown_path(&inside))

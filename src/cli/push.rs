@@ -2,7 +2,6 @@
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
-use std::env;
 use std::io::{self, IsTerminal as _, Read as _};
 
 use anyhow::{Context as _, Result};
@@ -11,7 +10,9 @@ use clap::Args;
 use super::ExitStatus;
 use super::check::{Cause, Telling, broken};
 use super::pr::{Found, changed};
-use super::session::{Session, TestFlags, complain_of_engine, hint, note, stop_at_leisure, warn};
+use super::session::{
+    Session, TestFlags, complain_of_engine, hint, note, stop_at_leisure, text_variable, warn,
+};
 use super::trying::{Changed, Patient, find_patient, guarded, in_commit, open};
 use crate::change::SourceFile;
 use crate::config::Format;
@@ -81,9 +82,8 @@ fn pushes(repo: &Repo, remote: &str) -> Result<Vec<Push>> {
         let known = known.and_then(|known| repo.commit(known).ok());
         Ok(Push { base: known.or_else(|| repo.fork_point(&head, remote)), head })
     };
-    let variable = |name| env::var(name).ok().filter(|value: &String| !value.is_empty());
-    if let Some(head) = variable("PRE_COMMIT_TO_REF") {
-        return Ok(vec![of(&head, variable("PRE_COMMIT_FROM_REF").as_deref())?]);
+    if let Some(head) = text_variable("PRE_COMMIT_TO_REF") {
+        return Ok(vec![of(&head, text_variable("PRE_COMMIT_FROM_REF").as_deref())?]);
     }
     if io::stdin().is_terminal() {
         return Ok(vec![of("HEAD", None)?]);

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::env;
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -191,7 +192,7 @@ fn read_calibration(path: &Path) -> Result<Option<Calibration>> {
 
 /// Defaults, file, environment and flags in one, and the file.
 pub(super) fn load_config(global: &Global) -> Result<(Config, Option<PathBuf>)> {
-    let named = global.config.clone().or_else(|| variable("LASTMILE_CONFIG"));
+    let named = global.config.clone().or_else(|| variable("LASTMILE_CONFIG").map(PathBuf::from));
     let is_named = named.is_some();
     let path = named.or_else(|| files::nearest(Path::new("."), FILE_NAME));
     let text = match &path {
@@ -210,22 +211,27 @@ pub(super) fn load_config(global: &Global) -> Result<(Config, Option<PathBuf>)> 
     }
     let engine = &mut config.engine;
     let set = |setting: &mut PathBuf, flag: &Option<PathBuf>, name| {
-        if let Some(path) = flag.clone().or_else(|| variable(name)) {
+        if let Some(path) = flag.clone().or_else(|| variable(name).map(PathBuf::from)) {
             *setting = path;
         }
     };
     set(&mut engine.program, &global.engine, "LASTMILE_ENGINE");
     set(&mut engine.models, &global.models, "LASTMILE_MODELS");
-    config.powershell.pwsh = variable("LASTMILE_PWSH").unwrap_or(config.powershell.pwsh);
+    config.powershell.pwsh = variable("LASTMILE_PWSH").map_or(config.powershell.pwsh, PathBuf::from);
     let engine = &mut config.engine;
     engine.device = global.device.clone().unwrap_or_else(|| engine.device.clone());
     engine.threads = global.threads.unwrap_or(engine.threads);
     Ok((config, path))
 }
 
-/// A path from the environment; an empty one counts as none.
-fn variable(name: &str) -> Option<PathBuf> {
-    env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+/// A variable of the environment; an empty one counts as none.
+pub(super) fn variable(name: &str) -> Option<OsString> {
+    env::var_os(name).filter(|value| !value.is_empty())
+}
+
+/// The same, where it is text.
+pub(super) fn text_variable(name: &str) -> Option<String> {
+    variable(name)?.into_string().ok()
 }
 
 fn engine_settings(config: &Config) -> EngineSettings {

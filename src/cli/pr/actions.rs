@@ -8,8 +8,7 @@ use std::io::Write as _;
 use anyhow::{Context as _, Result};
 
 use super::annotation;
-use super::target::variable;
-use crate::cli::session::print;
+use crate::cli::session::{print, text_variable, variable};
 use crate::config::Format;
 use crate::report::FileReport;
 use crate::review::Counts;
@@ -46,7 +45,7 @@ pub(super) fn report(summary: &str, counts: Counts, n_posted: usize) -> Result<(
 }
 
 fn append(name: &str, text: &str) -> Result<()> {
-    let Some(path) = variable(name).filter(|_| !text.is_empty()) else { return Ok(()) };
+    let Some(path) = text_variable(name).filter(|_| !text.is_empty()) else { return Ok(()) };
     let failed = || format!("failed to write `{path}`, which {name} names");
     let mut file = OpenOptions::new().create(true).append(true).open(&path).with_context(failed)?;
     file.write_all(text.as_bytes()).with_context(failed)

@@ -10,9 +10,9 @@ use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 
 use super::files::Found;
-use super::target::{check_name, connect, variable};
+use super::target::{check_name, connect};
 use super::{Gathered, PrArgs};
-use crate::cli::session::Session;
+use crate::cli::session::{Session, variable};
 use crate::io::files;
 use crate::io::github::{Github, Named, Pull, PullFile};
 use crate::review::{ARTIFACT, Artifact, Hostile, MAX_ZIP, hunks};

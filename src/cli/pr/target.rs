@@ -1,6 +1,5 @@
 //! Which pull request is meant: by flags, by the event of a workflow, by the environment.
 
-use std::env;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,6 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 
 use super::PrArgs;
+use crate::cli::session::text_variable;
 use crate::config::Config;
 use crate::io::files;
 use crate::io::github::{Access, Branch, Credentials, Github};
@@ -53,14 +53,15 @@ impl Target {
         // Flags name another pull request than the one that a workflow runs for.
         let event = match (&args.event, args.number) {
             (Some(path), _) => Some(path.clone()),
-            (None, None) if args.base.is_none() => variable("GITHUB_EVENT_PATH").map(PathBuf::from),
+            (None, None) if args.base.is_none() => text_variable("GITHUB_EVENT_PATH").map(PathBuf::from),
             (None, _) => None,
         };
         let mut target = match event {
             Some(path) => Self::of_event(&path)?,
             None => Self::default(),
         };
-        target.repository = args.repo.clone().or(target.repository).or_else(|| variable("GITHUB_REPOSITORY"));
+        target.repository =
+            args.repo.clone().or(target.repository).or_else(|| text_variable("GITHUB_REPOSITORY"));
         target.number = args.number.or(target.number);
         target.base = args.base.clone().or(target.base);
         target.head = args.head.clone().or(target.head);
@@ -115,8 +116,8 @@ pub(super) async fn connect(repository: &str, config: &Config) -> Result<Github>
             "GITHUB_TOKEN is not set; in a workflow, `env: {{ GITHUB_TOKEN: ${{{{ github.token }}}} }}` sets it"
         );
     };
-    let api = variable("GITHUB_API_URL").unwrap_or_else(|| "https://api.github.com".to_owned());
-    let graphql = variable("GITHUB_GRAPHQL_URL").unwrap_or_else(|| graphql_of(&api));
+    let api = text_variable("GITHUB_API_URL").unwrap_or_else(|| "https://api.github.com".to_owned());
+    let graphql = text_variable("GITHUB_GRAPHQL_URL").unwrap_or_else(|| graphql_of(&api));
     let (timeout, max_wait) =
         (Duration::from_millis(config.pr.timeout_ms), Duration::from_secs(config.pr.max_wait_s));
     let access = Access { api, graphql, credentials, timeout, max_wait };
@@ -124,9 +125,9 @@ pub(super) async fn connect(repository: &str, config: &Config) -> Result<Github>
 }
 
 fn credentials() -> Result<Option<Credentials>> {
-    match (variable("LASTMILE_APP_ID"), variable("LASTMILE_APP_KEY")) {
+    match (text_variable("LASTMILE_APP_ID"), text_variable("LASTMILE_APP_KEY")) {
         (Some(id), Some(key)) => Ok(Some(Credentials::App { id, key })),
-        (None, None) => Ok(variable("GITHUB_TOKEN").map(Credentials::Token)),
+        (None, None) => Ok(text_variable("GITHUB_TOKEN").map(Credentials::Token)),
         _ => bail!("LASTMILE_APP_ID and LASTMILE_APP_KEY go together"),
     }
 }
@@ -147,11 +148,6 @@ pub(super) fn check_name(name: &str) -> Result<()> {
         Some((owner, name)) if is_plain(owner) && is_plain(name) => Ok(()),
         _ => bail!("`{}` is no repository such as `owner/name`", crate::report::printable(name)),
     }
-}
-
-/// Of the environment; an empty one counts as none.
-pub(super) fn variable(name: &str) -> Option<String> {
-    env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 #[cfg(test)]
