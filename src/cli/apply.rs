@@ -12,9 +12,9 @@ use clap::Args;
 use super::ExitStatus;
 use super::check::shown_path;
 use super::hook::relative;
-use super::session::{complain, hint, note, print, warn};
+use super::session::{complain, hint, note, print, variable, warn};
 use crate::change::SourceFile;
-use crate::diagnose::diagnose;
+use crate::diagnose::{counted, diagnose};
 use crate::io::files;
 use crate::io::git::{Change, Repo};
 use crate::report::printable;
@@ -48,6 +48,8 @@ pub(super) enum Plan {
     Missing,
     /// It is a link, cannot be written, is no text or lies outside of the repository.
     Guarded,
+    /// It could not be read or written, and why; other files can.
+    Failed(String),
 }
 
 /// Applies what is saved.
@@ -84,9 +86,9 @@ fn apply_one(repo: &Repo, patch: &Path) -> Result<bool> {
             return Ok(false);
         }
     };
-    let plan = plan(repo, &change)?;
+    let plan = plan(repo, &change);
     let n_left = if let Plan::Write { n_left, .. } = plan { n_left } else { 0 };
-    let plan = plan.carry_out(repo, &change)?;
+    let plan = plan.carry_out(repo, &change);
     let shown = shown_path(&change.path);
     if plan == Plan::Written {
         print(&format!("repaired `{}`\n", printable(&shown)))?;
@@ -97,9 +99,11 @@ fn apply_one(repo: &Repo, patch: &Path) -> Result<bool> {
     }
     fs::remove_file(patch).with_context(|| format!("failed to remove `{}`", patch.display()))?;
     if n_left > 0 {
-        let faults = if n_left == 1 { "1 fault is".to_owned() } else { format!("{n_left} faults are") };
-        let word = shell_word(Path::new(&shown));
-        warn(&format!("{faults} left in `{shown}` on disk, of what was edited since: `lastmile fix {word}`"));
+        let (faults, are) = (counted(n_left, "fault"), if n_left == 1 { "is" } else { "are" });
+        let word = word_here(repo, &change.path);
+        warn(&format!(
+            "{faults} {are} left in `{shown}` on disk, of what was edited since: `lastmile fix {word}`"
+        ));
         return Ok(false);
     }
     Ok(true)
@@ -123,6 +127,7 @@ pub(super) fn explain(repo: &Repo, change: &Change, patch: &Path, plan: &Plan) {
         Plan::NoHelp => "it would have as many faults as before",
         Plan::Missing => "it is not there",
         Plan::Guarded => "it is a link, is read-only, is no text or lies outside of the repository",
+        Plan::Failed(why) => why,
     };
     warn(&format!("`{shown}` on disk is left as it is: {why}"));
     // A commit of named files, or of all, has an index of its own, gone when it ends.
@@ -135,38 +140,43 @@ pub(super) fn explain(repo: &Repo, change: &Change, patch: &Path, plan: &Plan) {
 }
 
 /// Finds out how `change` can reach the file on disk without losing anything there.
-pub(super) fn plan(repo: &Repo, change: &Change) -> Result<Plan> {
+pub(super) fn plan(repo: &Repo, change: &Change) -> Plan {
     let file = repo.root().join(&change.path);
-    let failed = || format!("failed to read `{}`", file.display());
-    let disk = match fs::symlink_metadata(&file) {
-        Ok(meta) if !meta.is_file() || meta.permissions().readonly() || !lies_in(repo.root(), &file) => {
-            return Ok(Plan::Guarded);
-        }
-        Ok(_) => fs::read(&file).with_context(failed)?,
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            return Ok(Plan::Missing);
-        }
-        Err(error) => return Err(error).with_context(failed),
+    let is_guarded = |meta: &fs::Metadata| {
+        !meta.is_file() || meta.permissions().readonly() || !lies_in(repo.root(), &file)
     };
-    let Some(n_faults) = n_faults(&change.path, &disk) else { return Ok(Plan::Guarded) };
+    let disk = match fs::symlink_metadata(&file) {
+        Ok(meta) if is_guarded(&meta) => return Plan::Guarded,
+        Ok(_) => fs::read(&file),
+        Err(error) => Err(error),
+    };
+    let disk = match disk {
+        Ok(disk) => disk,
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Plan::Missing;
+        }
+        Err(error) => return Plan::Failed(format!("it cannot be read: {error}")),
+    };
+    let Some(n_faults) = n_faults(&change.path, &disk) else { return Plan::Guarded };
     if n_faults == 0 {
-        return Ok(if disk == change.after { Plan::There } else { Plan::Healthy });
+        return if disk == change.after { Plan::There } else { Plan::Healthy };
     }
-    let Some(merged) = change.merge_into(&disk) else { return Ok(Plan::Conflict) };
-    Ok(match self::n_faults(&change.path, &merged) {
+    let Some(merged) = change.merge_into(&disk) else { return Plan::Conflict };
+    match self::n_faults(&change.path, &merged) {
         Some(n_left) if n_left < n_faults => Plan::Write { disk, merged, n_left },
         _ => Plan::NoHelp,
-    })
+    }
 }
 
 impl Plan {
     /// Writes, if that is the plan.
-    pub(super) fn carry_out(self, repo: &Repo, change: &Change) -> Result<Self> {
-        let Self::Write { disk, merged, .. } = self else { return Ok(self) };
-        match files::replace(&repo.root().join(&change.path), &disk, &merged)? {
-            Ok(()) => Ok(Self::Written),
-            // An editor saved it in this moment.
-            Err(_) => Ok(Self::Conflict),
+    pub(super) fn carry_out(self, repo: &Repo, change: &Change) -> Self {
+        let Self::Write { disk, merged, .. } = self else { return self };
+        match files::replace(&repo.root().join(&change.path), &disk, &merged) {
+            Ok(Ok(())) => Self::Written,
+            // An editor saved it in this moment, or it has another name that would not be repaired.
+            Ok(Err(skip)) => Self::Failed(skip.to_string()),
+            Err(error) => Self::Failed(error.to_string()),
         }
     }
 }
@@ -228,7 +238,7 @@ const MAX_NAMED: usize = 4;
 /// Whether the user is in the top folder of the repository.
 fn is_at_top(repo: &Repo) -> bool {
     let here = std::env::current_dir().and_then(|here| here.canonicalize());
-    std::env::var_os("GIT_PREFIX").is_none_or(|prefix| prefix.is_empty())
+    variable("GIT_PREFIX").is_none()
         && matches!((here, repo.root().canonicalize()), (Ok(here), Ok(root)) if here == root)
 }
 

@@ -127,7 +127,7 @@ fn pre_commit(args: &PreCommitArgs, session: &mut Session) -> Result<ExitStatus>
             Look::Healthy(_) => {}
             Look::LeftAlone(path, why) => warn(&format!("`{}` is not judged: {why}", shown_path(&path))),
             Look::Failed(path, why) => telling.tell(failed(&path, &why))?,
-            Look::Faulty(faulty) => telling.tell(run.repair(faulty)?)?,
+            Look::Faulty(faulty) => telling.tell(run.repair(faulty))?,
         }
     }
     if is_quiet {
@@ -174,14 +174,9 @@ fn look_at_all(
 
 /// Whether the settings leave a path below `root` alone.
 pub(super) fn excluded(root: &Path, session: &Session) -> Result<impl Fn(&Path) -> bool + use<>> {
-    let (root, settings) = (root.to_owned(), session.root());
-    let excludes = files::excludes(&settings, &session.config.files.exclude)?;
-    Ok(move |path: &Path| {
-        let path = root.join(path);
-        !excludes.is_empty()
-            && path.starts_with(&settings)
-            && excludes.matched_path_or_any_parents(path, false).is_ignore()
-    })
+    let root = root.to_owned();
+    let excludes = files::excludes(&session.root(), &session.config.files.exclude)?;
+    Ok(move |path: &Path| files::is_excluded(&excludes, &root.join(path), false))
 }
 
 /// Whether it is worth reading; a file without an extension tells by its first line.
@@ -299,7 +294,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn repair(&mut self, faulty: Faulty) -> Result<FileReport> {
+    fn repair(&mut self, faulty: Faulty) -> FileReport {
         let Faulty { file, diagnosis } = faulty;
         let limit = Duration::from_millis(self.session.config.hook.budget_ms);
         let started = self.started;
@@ -310,52 +305,52 @@ impl Run<'_> {
             Ok(found) => found,
             Err(error) => {
                 self.engine_error = Some(error);
-                return Ok(broken(
+                return broken(
                     file,
                     diagnosis.into(),
                     Answer::Nothing("the engine gave no answer".to_owned()),
-                ));
+                );
             }
         };
         let Some(best) = found.suggestions.into_iter().next() else {
             let reason = found.reason.unwrap_or_else(|| "nothing was found".to_owned());
-            return Ok(broken(file, diagnosis.into(), Answer::Nothing(reason)));
+            return broken(file, diagnosis.into(), Answer::Nothing(reason));
         };
         if file.cell.is_some() {
             // A workbook is one binary file to git: nothing of it can be staged or merged alone.
             self.hints.books.insert(file.path.clone());
-            return Ok(broken(file, diagnosis.into(), Answer::Suggested(Box::new(best))));
+            return broken(file, diagnosis.into(), Answer::Suggested(Box::new(best)));
         }
         let both = |after| Ok((file.encode(&file.text)?.into_owned(), file.encode(after)?.into_owned()));
         let (before, after) = match both(&best.verified.candidate().text) {
             Ok(both) => both,
             Err::<_, Skip>(skip) => {
-                return Ok(broken(file, diagnosis.into(), Answer::Nothing(skip.to_string())));
+                return broken(file, diagnosis.into(), Answer::Nothing(skip.to_string()));
             }
         };
         let change = Change { path: file.path.clone(), before, after };
         // A suggestion that cannot be kept is shown all the same.
         if let Err(error) = save(self.repo, &change) {
             self.hints.unsaved = Some(format!("{error:#}"));
-            return Ok(broken(file, diagnosis.into(), Answer::Suggested(Box::new(best))));
+            return broken(file, diagnosis.into(), Answer::Suggested(Box::new(best)));
         }
-        let answer = self.suggest(change, best)?;
-        Ok(broken(file, diagnosis.into(), answer))
+        let answer = self.suggest(change, best);
+        broken(file, diagnosis.into(), answer)
     }
 
     /// Brings the suggestion to the disk, where that is wanted and safe.
-    fn suggest(&mut self, change: Change, best: Ranked) -> Result<Answer> {
+    fn suggest(&mut self, change: Change, best: Ranked) -> Answer {
         let patch = self.repo.saved(&change.path);
         let is_wanted = self.args.write || self.session.config.hook.write;
         let may_write = is_wanted && best.applicability == Applicability::Safe;
-        let mut plan = plan(self.repo, &change)?;
+        let mut plan = plan(self.repo, &change);
         if may_write {
-            plan = plan.carry_out(self.repo, &change)?;
+            plan = plan.carry_out(self.repo, &change);
         }
         let is_written = plan == Plan::Written;
         self.hints.on_disk.push((change, patch, plan));
         let best = Box::new(best);
-        Ok(if is_written { Answer::Written(best) } else { Answer::Suggested(best) })
+        if is_written { Answer::Written(best) } else { Answer::Suggested(best) }
     }
 
     fn give_hints(&self) {

@@ -155,6 +155,20 @@ fn guarded_files_are_left_alone() {
 }
 
 #[test]
+fn one_that_cannot_be_written_keeps_no_other() {
+    let repo = TestRepo::with_hook();
+    repo.stage("a.py", BROKEN);
+    repo.stage("b.py", BROKEN);
+    assert_eq!(repo.try_git(["commit", "-qm", "x"]).code, Some(1));
+    fs::hard_link(repo.root.join("a.py"), repo.root.join("other")).expect("it is ours");
+    let said = repo.lastmile(["apply"]);
+    assert_eq!((said.stdout.as_str(), said.code), ("repaired `b.py`\n", Some(1)), "{said}");
+    let why = "warning: `a.py` on disk is left as it is: it has other names (hard links), which would keep the text as it was\n";
+    assert!(said.stderr.contains(why), "{said}");
+    assert_eq!([repo.read("a.py"), repo.read("b.py")], [BROKEN, REPAIRED]);
+}
+
+#[test]
 fn a_folder_that_became_a_link_leads_nowhere() {
     let repo = TestRepo::with_hook();
     repo.stage("in/a.py", BROKEN);
