@@ -212,12 +212,8 @@ impl Encoding {
         }
     }
 
-    /// The bytes of a part of a diff. Nobody reads diffs in UTF-16, so those are in UTF-8.
-    pub fn encode_diff<'t>(&self, text: &'t str) -> Result<Cow<'t, [u8]>, Skip> {
-        match self {
-            Encoding::Utf16Le | Encoding::Utf16Be => Ok(text.as_bytes().into()),
-            _ => self.encode(text),
-        }
+    pub fn is_utf16(&self) -> bool {
+        matches!(self, Encoding::Utf16Le | Encoding::Utf16Be)
     }
 
     /// The bytes of `text`, which may start with a byte order mark.

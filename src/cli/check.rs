@@ -18,6 +18,7 @@ use crate::change::{Skip, SourceFile};
 use crate::config::{Files, Format};
 use crate::diagnose::{Diagnosis, diagnose};
 use crate::io::files::{self, FileError, Found};
+use crate::io::git::Change;
 use crate::lang::{self, Fault, STACK};
 use crate::report::{Answer, Broken, FileReport, Outcome, Totals, sarif, show};
 
@@ -207,15 +208,21 @@ fn place_in_checkout(path: String) -> String {
     inside.map_or(path, |inside| shown_path(&inside))
 }
 
-/// The diff of a file as its bytes stand on the disk, so that it applies; in UTF-8 where they are in UTF-16.
+/// The diff of a file as its bytes stand on the disk, so that it applies.
 fn print_diff(path: &str, broken: &Broken, after: &str) -> Result<()> {
     if let Some(cell) = &broken.cell {
         warn(&format!("`{path}` is repaired by cell, so that the repair of {cell} has no diff"));
         return Ok(());
     }
+    let bytes = |text: &str| Ok::<_, Skip>(broken.encoding.encode(text)?.into_owned());
+    if broken.encoding.is_utf16() {
+        // To git these are bytes, with the ends of its lines in the middle of characters.
+        let change = Change { path: path.into(), before: bytes(&broken.before)?, after: bytes(after)? };
+        return print_bytes(&change.to_patch()?);
+    }
     let diff = broken.diff_of_bytes(path, after);
     let (header, body) = diff.split_at(diff.find("\n@@").map_or(0, |at| at + 1));
-    match broken.encoding.encode_diff(body) {
+    match bytes(body) {
         Ok(body) => print_bytes(&[header.as_bytes(), &body].concat()),
         Err(skip) => {
             warn(&format!("`{path}` has no diff: {skip}"));

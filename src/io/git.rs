@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use git2::{
-    AttrCheckFlags, AttrValue, Commit, Delta, Diff, DiffFindOptions, DiffLineType, DiffOptions, ErrorCode,
-    FileMode, Index, MergeFileInput, Oid, Patch, Repository,
+    AttrCheckFlags, AttrValue, Commit, Delta, Diff, DiffFindOptions, DiffOptions, ErrorCode, FileMode, Index,
+    MergeFileInput, Oid, Patch, Repository,
 };
 use memchr::memmem;
 
@@ -458,7 +458,7 @@ impl Repo {
         let file = diff.get_delta(0).ok_or(GitError::Patch)?.old_file();
         let path = file.path().ok_or(GitError::Patch)?.to_owned();
         let before = self.read(&path, BlobId(file.id()))?;
-        let after = patched(&diff, &before).ok_or(GitError::Patch)?;
+        let after = patched(bytes, &before).ok_or(GitError::Patch)?;
         Ok(Change { path, before, after })
     }
 
@@ -567,42 +567,51 @@ fn replace(text: &[u8], find: &[u8], put: &[u8]) -> Vec<u8> {
     replaced
 }
 
-/// Does what `diff` says to `before`; `None` when they do not belong together.
-fn patched(diff: &Diff<'_>, before: &[u8]) -> Option<Vec<u8>> {
-    let patch = Patch::from_diff(diff, 0).ok()??;
+/// Does what the hunks of `patch` say to `before`; `None` when they do not belong together.
+///
+/// Reads bytes of its own: of lines that hold a NUL, as those of UTF-16 do, libgit2 gives only what comes before it.
+fn patched(patch: &[u8], before: &[u8]) -> Option<Vec<u8>> {
     let lines: Vec<&[u8]> = before.split_inclusive(|byte| *byte == b'\n').collect();
     let mut after = Vec::with_capacity(before.len());
     let mut next = 0;
-    for hunk_idx in 0..patch.num_hunks() {
-        let (hunk, n_lines) = patch.hunk(hunk_idx).ok()?;
-        // A hunk that takes no line away names the line before it.
-        let start = (hunk.old_start() as usize).saturating_sub(usize::from(hunk.old_lines() > 0));
-        after.extend(lines.get(next..start)?.concat());
-        next = start;
-        for line_idx in 0..n_lines {
-            let line = patch.line_in_hunk(hunk_idx, line_idx).ok()?;
-            // "\ No newline at end of file" is a line of its own behind the one it speaks of.
-            let ends_bare =
-                patch.line_in_hunk(hunk_idx, line_idx + 1).is_ok_and(|next| is_eof_mark(next.origin_value()));
-            let text = line.content().strip_suffix(b"\n").filter(|_| ends_bare).unwrap_or(line.content());
-            let origin = line.origin_value();
-            if matches!(origin, DiffLineType::Context | DiffLineType::Deletion) {
-                if *lines.get(next)? != text {
-                    return None;
+    let said = patch.split_inclusive(|byte| *byte == b'\n').skip_while(|line| !line.starts_with(b"@@ -"));
+    let mut said = said.peekable();
+    while let Some(line) = said.next() {
+        let (mark, text) = line.split_first()?;
+        // "\ No newline at end of file" is a line of its own behind the one it speaks of.
+        let ends_bare = said.peek().is_some_and(|next| next.starts_with(b"\\"));
+        let text = text.strip_suffix(b"\n").filter(|_| ends_bare).unwrap_or(text);
+        match mark {
+            b'@' => {
+                let start = hunk_start(line)?;
+                after.extend(lines.get(next..start)?.concat());
+                next = start;
+            }
+            b' ' | b'-' | b'+' => {
+                if *mark != b'+' {
+                    if *lines.get(next)? != text {
+                        return None;
+                    }
+                    next += 1;
                 }
-                next += 1;
+                if *mark != b'-' {
+                    after.extend_from_slice(text);
+                }
             }
-            if matches!(origin, DiffLineType::Context | DiffLineType::Addition) {
-                after.extend_from_slice(text);
-            }
+            b'\\' => {}
+            _ => return None,
         }
     }
     after.extend(lines.get(next..)?.concat());
     Some(after)
 }
 
-fn is_eof_mark(origin: DiffLineType) -> bool {
-    matches!(origin, DiffLineType::ContextEOFNL | DiffLineType::AddEOFNL | DiffLineType::DeleteEOFNL)
+/// How many lines stand before a hunk, by its header `@@ -12,3 +12,4 @@`.
+fn hunk_start(header: &[u8]) -> Option<usize> {
+    let old = std::str::from_utf8(header).ok()?.strip_prefix("@@ -")?.split(' ').next()?;
+    let (start, n_lines) = old.split_once(',').unwrap_or((old, "1"));
+    // A hunk that takes no line away names the line before it.
+    start.parse::<usize>().ok()?.checked_sub(usize::from(n_lines != "0"))
 }
 
 /// The folder from which git runs hooks here.
@@ -659,8 +668,10 @@ fn path_of(bytes: &[u8]) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
+    use crate::change::Encoding;
 
     fn change(path: &str, before: &str, after: &str) -> Change {
         Change { path: PathBuf::from(path), before: before.into(), after: after.into() }
@@ -718,6 +729,15 @@ mod tests {
         check_merge("a(\nb\nc\n", "a()\nb\nc\n", "a(\nb\r\nd\r\n", None);
     }
 
+    #[test]
+    fn a_patch_of_utf16_can_be_read_back() {
+        let [before, after] = ["f (\r\n\r\nb\r\n", "f ()\r\n\r\nb\r\n"]
+            .map(|text| Encoding::Utf16Le.encode(text).expect("it holds all text").into_owned());
+        let change = Change { path: PathBuf::from("f.ps1"), before: before.clone(), after: after.clone() };
+        let patch = change.to_patch().expect("two texts");
+        assert_eq!(patched(&patch, &before), Some(after));
+    }
+
     proptest! {
         #[test]
         fn a_merge_keeps_both_sides_or_does_nothing(n_lines in 1usize..12, repaired in 0usize..12, edited in 0usize..12, crlf: bool) {
@@ -747,7 +767,7 @@ mod tests {
             patch.extend(change.to_patch().unwrap());
             let diff = Diff::from_buffer(&patch).unwrap();
             prop_assert_eq!(diff.get_delta(0).unwrap().old_file().path(), Some(Path::new(&path)));
-            let read = patched(&diff, before.as_bytes()).map(|bytes| String::from_utf8(bytes).unwrap());
+            let read = patched(&patch, before.as_bytes()).map(|bytes| String::from_utf8(bytes).unwrap());
             prop_assert_eq!(read, Some(after));
         }
     }

@@ -205,6 +205,29 @@ fn line_ends_and_bytes_around_the_repair_stay() {
 }
 
 #[test]
+fn utf16_is_repaired_by_its_bytes() {
+    let utf16 = |text: &str| -> Vec<u8> {
+        "\u{feff}".encode_utf16().chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect()
+    };
+    let (broken, repaired) = (utf16("$a = (1\r\n\r\n$b = 'é'\r\n"), utf16("$a = (1)\r\n\r\n$b = 'é'\r\n"));
+    let repo = TestRepo::new();
+    repo.stage("a.ps1", &broken);
+    repo.stage("b.py", BROKEN);
+    assert_eq!(repo.lastmile(["hook", "pre-commit"]).code, Some(1));
+    let said = repo.lastmile(["apply"]);
+    assert_eq!(said.code, Some(0), "{said}");
+    assert_eq!(fs::read(repo.root.join("a.ps1")).expect("it is there"), repaired);
+
+    repo.write("a.ps1", &broken);
+    repo.write("b.py", BROKEN);
+    let output = repo.command("lastmile").args(["fix", "--diff"]).output().expect("it runs");
+    repo.write("all.patch", output.stdout);
+    repo.git(["apply", "all.patch"]);
+    assert_eq!(fs::read(repo.root.join("a.ps1")).expect("it is there"), repaired);
+    assert_eq!(repo.read("b.py"), REPAIRED);
+}
+
+#[test]
 fn a_checkout_with_crlf_stays_one() {
     let repo = TestRepo::with_hook();
     repo.git(["config", "core.autocrlf", "true"]);
