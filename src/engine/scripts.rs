@@ -70,8 +70,8 @@ impl Site<'_> {
                 "=" => {
                     events.push(Event::Substitute { at, text: ":".to_owned() });
                     if names && self.kind(at - 1) == Kind::Word && at > open + 1 {
-                        events.push(Event::Insert { at: at - 1, text: "\"".to_owned() });
-                        events.push(Event::Insert { at, text: "\"".to_owned() });
+                        let text = format!("\"{}\"", self.raw(at - 1));
+                        events.push(Event::Substitute { at: at - 1, text });
                     }
                 }
                 ";" if ends => events.push(Event::Substitute { at, text: ",".to_owned() }),
