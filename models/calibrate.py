@@ -29,7 +29,7 @@ from pathlib import Path
 USED = ["bias", "score", "rest", "gap", "events", "written", "dropped", "faults"]
 FOLDS = 5
 RIDGE = 1.0
-THRESHOLDS = [0.5, 0.8, 0.9, 0.92, 0.93, 0.95, 0.98]
+THRESHOLDS = [0.5, 0.8, 0.85, 0.9, 0.92, 0.93, 0.95, 0.98]
 
 
 def plain(text, lang):
