@@ -81,7 +81,7 @@ impl Site<'_> {
         (2..=16).contains(&events.len()).then_some(events)
     }
 
-    /// Braces around a command that needs none: `| f -a` to `| {f -a}`.
+    /// Braces or brackets around a command that needs none: `| f -a` to `| { f -a }`.
     pub(super) fn wrap_command(&mut self) -> Option<Vec<Event>> {
         let at = self.pick(|s, i| s.is_code(i) && matches!(s.raw(i), "|" | "=" | ";"))? + 1;
         let end = (at..self.state.len())
