@@ -63,8 +63,8 @@ pub struct LexStyle {
     pub comment: Option<char>,
     /// Blanks go around operators and after commas.
     pub airy: bool,
-    /// Braces hold statements, with blanks around each.
-    pub blocks: bool,
+    /// Commands as a shell has them: blanks part their arguments, and braces hold statements.
+    pub commands: bool,
     /// `$A$10` is a column and a row, so that one of them can be mended alone.
     pub cells: bool,
     /// Marks around a comment of any number of lines.
@@ -264,62 +264,82 @@ impl Hint {
     }
 }
 
-/// Reads quotes, comments and brackets over all lexemes. It needs no grammar, so it also has an
-/// answer where the parser gave up.
-pub fn hints(text: &str, lexemes: &[Lexeme], style: &LexStyle) -> Vec<Hint> {
-    let mut hints = vec![Hint { zone: Zone::Code, bracket: Bracket::None }; lexemes.len()];
-    let mut open: Vec<(usize, char)> = Vec::new();
-    let mut quote: Option<&str> = None;
-    let mut comment = false;
-    let mut block = false;
-    for (idx, lexeme) in lexemes.iter().enumerate() {
-        let raw = &text[lexeme.span.clone()];
-        if lexeme.kind == Kind::Newline && lexeme.span.start > 0 {
-            comment = false;
-            if quote.is_some_and(|q| style.long_strings == LongStrings::Triple && q.chars().count() == 1) {
-                quote = None;
+/// Reads quotes and comments from left to right, one lexeme after the other. It needs no grammar, so
+/// it also has an answer where the parser gave up.
+#[derive(Debug)]
+pub struct Reader<'t> {
+    style: &'static LexStyle,
+    quote: Option<&'t str>,
+    comment: bool,
+    block: bool,
+}
+
+impl<'t> Reader<'t> {
+    pub fn new(style: &'static LexStyle) -> Self {
+        Self { style, quote: None, comment: false, block: false }
+    }
+
+    /// Where the next lexeme stands if it is a word.
+    pub fn zone(&self) -> Zone {
+        match (self.comment || self.block, self.quote) {
+            (true, _) => Zone::Comment,
+            (false, Some(_)) => Zone::Text,
+            (false, None) => Zone::Code,
+        }
+    }
+
+    /// Where the next lexeme stands.
+    pub fn pass(&mut self, kind: Kind, raw: &'t str) -> Zone {
+        let style = self.style;
+        if kind == Kind::Newline {
+            self.comment = false;
+            if self.quote.is_some_and(|q| style.long_strings == LongStrings::Triple && q.chars().count() == 1)
+            {
+                self.quote = None;
             }
         }
         if let Some((open, close)) = style.block_comment
-            && quote.is_none()
-            && (block || raw == open && !comment)
+            && self.quote.is_none()
+            && (self.block || raw == open && !self.comment)
         {
-            block = raw != close;
-            hints[idx].zone = Zone::Comment;
-            continue;
+            self.block = raw != close;
+            return Zone::Comment;
         }
-        if comment {
-            hints[idx].zone = Zone::Comment;
-            continue;
+        if self.comment {
+            return Zone::Comment;
         }
-        if let Some(open_quote) = quote {
-            hints[idx].zone = Zone::Text;
-            let closes = match open_quote.strip_prefix('@') {
+        if let Some(open) = self.quote {
+            let closes = match open.strip_prefix('@') {
                 Some(mark) => raw.strip_suffix('@') == Some(mark),
-                None => raw == open_quote,
+                // A triple mark closes a plain string and opens another, as `'a'''` does.
+                None => {
+                    raw == open || kind == Kind::Quote && open.chars().count() == 1 && raw.starts_with(open)
+                }
             };
             if closes {
-                quote = None;
-            } else if open_quote.chars().count() == 1
-                && lexeme.kind == Kind::Quote
-                && raw.starts_with(open_quote)
-            {
-                // A triple mark closes a plain string and opens another, as `'a'''` does.
-                quote = None;
+                self.quote = None;
             }
-            continue;
+            return Zone::Text;
         }
-        match lexeme.kind {
-            Kind::Quote => {
-                hints[idx].zone = Zone::Text;
-                quote = Some(raw);
-            }
-            _ if style.comment.is_some_and(|c| raw.starts_with(c)) => {
-                hints[idx].zone = Zone::Comment;
-                comment = true;
-            }
-            Kind::Mark => hints[idx].bracket = match_bracket(raw, idx, &mut open, &mut hints),
-            _ => {}
+        if kind == Kind::Quote {
+            self.quote = Some(raw);
+            return Zone::Text;
+        }
+        self.comment = style.comment.is_some_and(|c| raw.starts_with(c));
+        if self.comment { Zone::Comment } else { Zone::Code }
+    }
+}
+
+/// Reads quotes, comments and brackets over all lexemes.
+pub fn hints(text: &str, lexemes: &[Lexeme], style: &'static LexStyle) -> Vec<Hint> {
+    let mut hints = vec![Hint { zone: Zone::Code, bracket: Bracket::None }; lexemes.len()];
+    let mut open: Vec<(usize, char)> = Vec::new();
+    let mut reader = Reader::new(style);
+    for (idx, lexeme) in lexemes.iter().enumerate() {
+        let raw = &text[lexeme.span.clone()];
+        hints[idx].zone = reader.pass(lexeme.kind, raw);
+        if hints[idx].zone == Zone::Code && lexeme.kind == Kind::Mark {
+            hints[idx].bracket = match_bracket(raw, idx, &mut open, &mut hints);
         }
     }
     for (idx, _) in open {

@@ -16,6 +16,8 @@ pub mod lexeme;
 
 pub mod state;
 
+pub mod layout;
+
 pub mod window;
 
 pub mod protocol;

@@ -13,6 +13,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tch::{Device, Kind, Tensor};
 
+use super::data::ALIGN_LIMIT;
 use super::example::{Input, level};
 use super::model::Net;
 use super::noise::Profile;
@@ -20,7 +21,7 @@ use super::tokens::Tokens;
 use super::train::collate;
 use crate::lang::{Dialect, Fault, Language};
 use crate::protocol::{Aim, Proposal, Request, Step};
-use crate::state::{Event, State};
+use crate::state::{Event, State, align};
 
 /// One language, ready to repair.
 pub struct Denoiser {
@@ -409,7 +410,11 @@ impl Denoiser {
         let accepted = goals.into_iter().filter(|(text, _)| {
             !frame.after.is_empty() || self.language.accepts(&request.text, &whole(text), frame.dialect)
         });
+        let start = State::new(request.text[request.start..request.end].to_owned(), self.language.style());
+        let mut seen = HashSet::new();
         accepted
+            .map(|(text, goal)| (lay_out(frame, &start, &text).unwrap_or(text), goal))
+            .filter(|(text, _)| seen.insert(text.clone()))
             .take(request.k.max(1))
             .map(|(text, goal)| {
                 let steps = if request.trace { search.steps(&goal, self.language) } else { Vec::new() };
@@ -430,6 +435,16 @@ const FINISHED: usize = 16;
 const ROUNDS: usize = 3;
 /// Puts sampled answers behind found ones.
 const SAMPLED_COST: f64 = 12.0;
+
+/// The blanks of an answer as they are when all of its edits are known, where it has others: on the way, a quote that
+/// closes may have been taken for one that opens.
+fn lay_out(frame: &Frame, start: &State, text: &str) -> Option<String> {
+    let answer = State::new(text.to_owned(), start.style());
+    let again = State::new(start.apply(&align(start, &answer, ALIGN_LIMIT)?), start.style());
+    let same =
+        again.len() == answer.len() && (0..again.len()).all(|idx| again.lexeme(idx) == answer.lexeme(idx));
+    (same && again.text != text && frame.faults(&again.text).is_empty()).then_some(again.text)
+}
 
 fn best_sites(
     sites: impl Iterator<Item = (usize, f64)>,

@@ -24,7 +24,7 @@ static STYLE: LexStyle = LexStyle {
     escape: None,
     comment: None,
     airy: false,
-    blocks: false,
+    commands: false,
     cells: true,
     block_comment: None,
 };

@@ -30,7 +30,7 @@ static STYLE: LexStyle = LexStyle {
     escape: Some('`'),
     comment: Some('#'),
     airy: true,
-    blocks: true,
+    commands: true,
     cells: false,
     block_comment: Some(("<#", "#>")),
 };

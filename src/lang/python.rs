@@ -30,7 +30,7 @@ static STYLE: LexStyle = LexStyle {
     escape: Some('\\'),
     comment: Some('#'),
     airy: true,
-    blocks: false,
+    commands: false,
     cells: false,
     block_comment: None,
 };

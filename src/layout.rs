@@ -1,0 +1,452 @@
+//! The blanks between lexemes. The network says which lexemes a text should have; people also have habits
+//! of setting them apart, and between the arguments of a command blanks have a meaning.
+
+use crate::lexeme::{Kind, LexStyle, Reader, Zone};
+use crate::state::{State, kind_of};
+
+/// Joins kept and fresh lexemes, choosing the blanks between them.
+pub struct Writer<'s> {
+    state: &'s State,
+    style: &'static LexStyle,
+    reader: Reader<'s>,
+    text: String,
+    last: Option<Written<'s>>,
+    /// Inside of escaped quotes.
+    escaped: bool,
+    /// Blanks of deleted lexemes since the last one written: of the first, and the longest.
+    dropped: Option<(&'s str, &'s str)>,
+    /// The last lexeme written is inserted; holds the blanks its successor should start with.
+    after_fresh: Option<&'static str>,
+}
+
+/// A lexeme that is written.
+#[derive(Clone, Copy)]
+struct Written<'s> {
+    kind: Kind,
+    raw: &'s str,
+    role: Role,
+    is_fresh: bool,
+    /// Blanks stand before it.
+    apart: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// A quote that opens a string, or a quoted part of one.
+    Opens,
+    /// A mark before its only operand, or a dot before a script.
+    Prefix,
+    /// A name that takes its brackets with no blank: a method, an attribute, a function that is declared.
+    Called,
+    Other,
+}
+
+impl<'s> Writer<'s> {
+    /// Nothing of `state` is written yet.
+    pub fn new(state: &'s State) -> Self {
+        Self {
+            state,
+            style: state.style(),
+            reader: Reader::new(state.style()),
+            text: String::with_capacity(state.text.len() + 16),
+            last: None,
+            escaped: false,
+            dropped: None,
+            after_fresh: None,
+        }
+    }
+
+    /// What was written.
+    pub fn text(self) -> String {
+        self.text
+    }
+
+    fn blanks(&self, idx: usize) -> &'s str {
+        self.state.lexemes.get(idx).map_or("", |lexeme| &self.state.text[lexeme.start..lexeme.span.start])
+    }
+
+    fn after_newline(&self) -> bool {
+        self.last.is_none_or(|last| last.kind == Kind::Newline)
+    }
+
+    fn write(&mut self, kind: Kind, raw: &'s str, blanks: &str, is_fresh: bool) {
+        self.escaped = kind != Kind::Quote && (self.escaped != (raw == ESCAPED_QUOTE));
+        let role = if self.opens(kind) || self.escaped && raw == ESCAPED_QUOTE {
+            Role::Opens
+        } else if self.is_prefix(raw) {
+            Role::Prefix
+        } else if self.last.is_some_and(|last| matches!(last.raw, "." | "::" | "[" | "function")) {
+            Role::Called
+        } else {
+            Role::Other
+        };
+        self.reader.pass(kind, raw);
+        self.text.push_str(blanks);
+        self.last = Some(Written { kind, raw, role, is_fresh, apart: !blanks.is_empty() });
+    }
+
+    /// Whether a lexeme would be a quote that opens a string.
+    fn opens(&self, kind: Kind) -> bool {
+        kind == Kind::Quote && self.reader.zone() == Zone::Code
+    }
+
+    /// Writes a lexeme of the state.
+    pub fn original(&mut self, idx: usize) {
+        let (kind, raw, blanks) = (self.state.lexemes[idx].kind, self.state.raw(idx), self.blanks(idx));
+        let (dropped, wanted) = (self.dropped.take(), self.after_fresh.take());
+        let hugs = hugs_left(raw) || self.style.commands && kind == Kind::Quote && !self.opens(kind);
+        let longest = dropped.map(|(_, longest)| longest).filter(|_| blanks.is_empty() && !hugs);
+        // An inserted quote closed the string that this one opened, and this one opens the next.
+        let next = self.blanks(idx + 1);
+        let splits = self.opens(kind)
+            && blanks.is_empty()
+            && !next.is_empty()
+            && self.last.is_some_and(|last| last.kind == Kind::Quote && last.is_fresh);
+        let blanks = if dropped.is_none() && wanted.is_none() {
+            blanks
+        } else if self.after_newline() || raw.is_empty() {
+            ""
+        } else if self.style.commands && kind == Kind::Newline {
+            blanks
+        } else if self.style.commands && splits {
+            self.dropped = Some(("", ""));
+            next
+        } else if self.style.commands {
+            self.join(kind, raw, longest.unwrap_or(blanks), idx, dropped)
+        } else {
+            let blanks = match (dropped, wanted) {
+                (_, Some("")) => "",
+                (_, Some(wanted)) if blanks.is_empty() && !hugs_left(raw) => wanted,
+                _ => longest.unwrap_or(blanks),
+            };
+            let is_word = dropped.is_some() && blanks.is_empty() && self.opens(kind);
+            self.separate(if is_word { Kind::Word } else { kind }, blanks)
+        };
+        self.write(kind, raw, blanks, false);
+        self.text.push_str(raw);
+    }
+
+    /// Passes over a lexeme of the state.
+    pub fn deleted(&mut self, idx: usize) {
+        let blanks = if self.state.lexemes[idx].kind == Kind::Newline { " " } else { self.blanks(idx) };
+        let (first, longest) = self.dropped.unwrap_or((blanks, blanks));
+        self.dropped = Some((first, if longest.len() >= blanks.len() { longest } else { blanks }));
+    }
+
+    /// Writes another lexeme, before the one at `idx` or in the place of the one that is `replaced`.
+    pub fn fresh(&mut self, idx: usize, text: &'s str, replaced: Option<usize>) {
+        let kind = kind_of(text, self.style);
+        let (before, after) = match replaced {
+            Some(_) => (self.blanks(idx), self.after_fresh),
+            None => self.around(idx, text, kind),
+        };
+        let before = if self.after_newline() || kind == Kind::Newline {
+            ""
+        } else if self.style.commands && replaced.is_some() {
+            let longest = self.dropped.map(|(_, longest)| longest).filter(|_| before.is_empty());
+            self.join(kind, text, longest.unwrap_or(before), idx + 1, self.dropped)
+        } else {
+            self.separate(kind, before)
+        };
+        self.write(kind, text, before, true);
+        self.dropped = None;
+        if kind == Kind::Newline {
+            let first = self.text.is_empty() && replaced == Some(0);
+            self.text.push_str(if first {
+                ""
+            } else if self.state.crlf {
+                "\r\n"
+            } else {
+                "\n"
+            });
+            if text.len() > 1 || replaced.is_some() || !self.state.margin.is_empty() {
+                self.text.push_str(&self.state.margin);
+            }
+            self.text.push_str(text.trim_start_matches('\n'));
+            self.after_fresh = Some("");
+        } else {
+            self.text.push_str(text);
+            // A substitute leaves the blanks after it alone, unless words would touch.
+            self.after_fresh =
+                if replaced.is_some() { after.filter(|blanks| !blanks.is_empty()) } else { after };
+            if self.after_fresh.is_none() {
+                self.dropped = Some(("", ""));
+            }
+        }
+    }
+
+    /// Blanks before and after an inserted lexeme.
+    fn around(&self, idx: usize, text: &str, kind: Kind) -> (&'s str, Option<&'static str>) {
+        let gap = self.blanks(idx);
+        let airy = self.style.airy;
+        let space = if airy { " " } else { "" };
+        let gap_or_space = if gap.is_empty() { space } else { gap };
+        let last = self.last.map_or("", |last| last.raw);
+        if self.style.commands {
+            let before = match self.apart(kind, text, idx) {
+                Some(true) => gap_or_space,
+                Some(false) => "",
+                None => gap,
+            };
+            return (before, Some(" "));
+        }
+        let last_kind = self.last.map_or(Kind::Newline, |last| last.kind);
+        let opens = matches!(last, "(" | "[" | "{" | "." | "@");
+        let before_quote = self.state.lexemes.get(idx).is_some_and(|next| next.kind == Kind::Quote);
+        match kind {
+            Kind::Quote if self.opens(kind) && idx < self.state.len() => {
+                (if last == "," { gap_or_space } else { gap }, Some(""))
+            }
+            Kind::Quote => ("", None),
+            Kind::Word | Kind::Number if self.style.cells => (gap, None),
+            Kind::Word | Kind::Number => (
+                if opens { "" } else { gap_or_space },
+                Some(if before_quote && self.style.quote_prefixes.contains(&text) { "" } else { " " }),
+            ),
+            _ => match text {
+                "(" | "[" | "{" => {
+                    let calls = last_kind == Kind::Word || matches!(last, ")" | "]");
+                    (if calls || opens { "" } else { gap_or_space }, Some(""))
+                }
+                "." => ("", Some("")),
+                ")" | "]" | "}" => ("", None),
+                "," | ":" | ";" => ("", Some(space).filter(|space| !space.is_empty())),
+                "#" if self.style.comment == Some('#') => {
+                    (if self.after_newline() { "" } else { "  " }, Some(" "))
+                }
+                "-" | "+" | "*" | "**" | "~" | "@" | "!" | "$"
+                    if opens || last == "," || self.after_newline() =>
+                {
+                    (if last == "," { space } else { "" }, Some(""))
+                }
+                _ => (space, if airy { Some(" ") } else { None }),
+            },
+        }
+    }
+
+    /// Keeps two words, or a word and a number, apart; but not a column and its row.
+    fn separate(&self, kind: Kind, blanks: &'s str) -> &'s str {
+        let last = self.last.map_or(Kind::Newline, |last| last.kind);
+        let is_cell = self.style.cells && (last, kind) == (Kind::Word, Kind::Number);
+        let touch = is_word(last) && is_word(kind) && !is_cell;
+        if blanks.is_empty() && touch { " " } else { blanks }
+    }
+
+    /// Whether a mark of a command line would stand before its only operand.
+    fn is_prefix(&self, raw: &str) -> bool {
+        let starts = self.last.is_none_or(|last| {
+            last.kind == Kind::Newline
+                || last.role == Role::Prefix
+                || matches!(last.raw, "(" | "[" | "{" | "," | ";" | "=" | "|" | "&&" | "||" | "+=" | "..")
+        });
+        match raw {
+            "." | "&" => starts,
+            "-" | "+" | "!" => starts || self.last.is_some_and(|last| last.raw.starts_with('-')),
+            _ => false,
+        }
+    }
+
+    /// The blanks before a lexeme of a command line, beside which something changed: those that are
+    /// known, unless it has to be otherwise.
+    fn join(
+        &self,
+        kind: Kind,
+        raw: &str,
+        known: &'s str,
+        next: usize,
+        dropped: Option<(&str, &str)>,
+    ) -> &'s str {
+        let hugs = |last: Written| {
+            let is_opening = matches!(
+                last.raw,
+                "(" | "[" | "." | "::" | ".." | "\\" | ":" | "/" | "--" | "-" | "<" | "$" | "@" | "," | ";"
+            );
+            let is_closing = kind == Kind::Quote || matches!(raw, ")" | "]" | "." | "\\" | ":" | "::");
+            (matches!(last.role, Role::Opens | Role::Prefix) || is_opening || is_closing)
+                && (last.is_fresh || dropped.is_some_and(|(first, _)| first.is_empty()))
+        };
+        match self.apart(kind, raw, next) {
+            Some(true) if known.is_empty() => " ",
+            Some(false) if self.last.is_some_and(hugs) => "",
+            _ => known,
+        }
+    }
+
+    /// Whether blanks part a lexeme of a command line from the one before it; `None` where either is
+    /// as good, and what stands there should stay. `next` is the place of the lexeme after it.
+    fn apart(&self, kind: Kind, raw: &str, next: usize) -> Option<bool> {
+        let last = self.last?;
+        let zone = self.reader.zone();
+        let rest = self.state.lexemes.get(next).map_or("", |next| &self.state.text[next.span.start..]);
+        let ends_line = rest.is_empty() || rest.starts_with(['\r', '\n']);
+        // A quote at the end of a line closes, also where the one that opens is still to be inserted.
+        if last.role == Role::Opens || kind == Kind::Quote && (zone == Zone::Text || ends_line) {
+            return Some(false);
+        }
+        let (words, word) = (is_word(last.kind), is_word(kind));
+        if zone != Zone::Code {
+            return match (last.raw, raw) {
+                ("#", _) => Some(true),
+                _ if words && word && !raw.starts_with(['$', '@', '-']) => Some(true),
+                (ESCAPED_QUOTE, _) if word => Some(true),
+                ("\\" | "/" | "." | "@" | "-" | "--", _) if word => Some(false),
+                (":", _) if kind == Kind::Number => Some(false),
+                ("(" | "[", _) | ("$" | "@", "(" | "{") | (_, "\\" | "," | ":" | ";" | ")" | "]") => {
+                    Some(false)
+                }
+                (_, "/" | "." | "@" | "-") if words => Some(false),
+                (_, ESCAPED_QUOTE) if self.escaped => Some(false),
+                ("=", _) => Some(last.apart),
+                _ => None,
+            };
+        }
+        let habit = |raw| self.habit(raw);
+        Some(match (last.raw, raw) {
+            ("." | "&", _) if last.role == Role::Prefix => true,
+            ("-" | "+" | "!", _) if last.role == Role::Prefix => false,
+            ("(" | "[" | "." | "::" | ".." | "\\" | ":", _)
+            | ("$" | "@", "(" | "{")
+            | (_, ")" | "]" | ":" | "::" | ".." | "++") => false,
+            ("/", _) if word => false,
+            ("--", _) if word => !last.apart,
+            (_, ".") if last.raw.starts_with('-') && rest.starts_with(['/', '\\']) => true,
+            (_, ".") => self.is_prefix(raw),
+            (_, "-") if words && !last.raw.starts_with('$') => false,
+            ("-", _) if !last.apart => false,
+            (_, "/") if PROGRAMS.iter().any(|program| program.eq_ignore_ascii_case(last.raw)) => true,
+            ("/", _) | (_, "/") => return habit("/").map(|(before, _)| before),
+            (_, ">") if self.in_placeholder() => false,
+            ("<", _) if word && opens_placeholder(rest) => false,
+            ("=" | "+=", _) => habit(last.raw).map_or(last.apart, |(_, after)| after),
+            ("{" | "," | ";" | "|" | "||" | "&&" | "+" | "==", _) => {
+                habit(last.raw).is_none_or(|(_, after)| after)
+            }
+            (_, "," | ";") => habit(raw).is_some_and(|(before, _)| before),
+            (_, "}") => {
+                self.text.rfind('{').is_none_or(|at| self.text[at + 1..].starts_with(char::is_whitespace))
+            }
+            (_, "=" | "+=" | "|" | "||" | "&&" | "+" | "==") => habit(raw).is_none_or(|(before, _)| before),
+            (_, "`") if ends_line => true,
+            (_, "\\") if words => false,
+            ("%" | "?", "{" | "(") => return None,
+            (_, "{") => true,
+            ("]", _) if word => !raw.starts_with('$'),
+            (")" | "}", _) if word => true,
+            (_, "(") if words => {
+                !(last.role == Role::Called
+                    || last.raw.starts_with('$')
+                    || last.raw.eq_ignore_ascii_case("param"))
+            }
+            (_, "[" | "*") if words => !(last.role == Role::Called || last.raw.starts_with('$')),
+            (")" | "]", "(" | "[") => false,
+            (_, "(" | "[" | "$" | "@") => return None,
+            _ if words && (word || self.opens(kind)) => true,
+            _ if last.kind == Kind::Quote && word => true,
+            ("--%" | "<" | ">" | ">>" | "-", _) | (_, "--%" | "--" | "&" | "<" | ">" | ">>" | "-") => true,
+            _ => return None,
+        })
+    }
+
+    /// Whether the text so far ends as `<name` does, of which `>` is missing.
+    fn in_placeholder(&self) -> bool {
+        let open = self.text.rfind(['<', '>', '\n']).map(|at| &self.text[at..]);
+        open.is_some_and(|open| open.starts_with('<') && open[1..].starts_with(|c: char| c.is_alphanumeric()))
+    }
+
+    /// Whether this text puts blanks before and after a mark, where it does at all.
+    fn habit(&self, mark: &str) -> Option<(bool, bool)> {
+        let (mut n, mut before, mut after) = (0, 0, 0);
+        let mut reader = Reader::new(self.style);
+        for (idx, lexeme) in self.state.lexemes.iter().enumerate() {
+            let zone = reader.pass(lexeme.kind, self.state.raw(idx));
+            let is_inner = |idx: usize| {
+                self.state
+                    .lexemes
+                    .get(idx)
+                    .is_some_and(|near| near.kind != Kind::Newline && !near.span.is_empty())
+            };
+            if zone == Zone::Code && self.state.raw(idx) == mark && is_inner(idx - 1) && is_inner(idx + 1) {
+                n += 1;
+                before += usize::from(!self.blanks(idx).is_empty());
+                after += usize::from(!self.blanks(idx + 1).is_empty());
+            }
+        }
+        (n > 0).then_some((2 * before > n, 2 * after > n))
+    }
+}
+
+/// Whether `name> …` comes, of which `<` was just written.
+fn opens_placeholder(rest: &str) -> bool {
+    let line = rest.lines().next().unwrap_or_default();
+    line.find(['<', '>', '|']).is_some_and(|at| line[at..].starts_with('>') && !line[..at].ends_with(' '))
+}
+
+/// A quote inside of a string.
+const ESCAPED_QUOTE: &str = "`\"";
+
+fn is_word(kind: Kind) -> bool {
+    matches!(kind, Kind::Word | Kind::Number)
+}
+
+/// Ends of names of programs that take options after `/`.
+const PROGRAMS: [&str; 4] = ["cmd", "exe", "bat", "com"];
+
+/// Lexemes that stand right after the one before them.
+fn hugs_left(raw: &str) -> bool {
+    raw.is_empty()
+        || matches!(raw, ")" | "]" | "}" | "," | ":" | ";" | "." | "(" | "[")
+        || raw.starts_with('\n')
+        || raw.starts_with('\r')
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::lang::{Language, powershell::PowerShell};
+    use crate::state::{State, align};
+
+    #[test]
+    fn commands_are_laid_out_as_people_do() {
+        for (before, after) in [
+            ("mysql -p db < a.sql", "& cmd /c \"mysql -p db < a.sql\""),
+            ("az show --name <the name>", "az show --% --name <the name>"),
+            ("\"C:\\a b\\c.exe\" -x d.txt", "& \"C:\\a b\\c.exe\" -x \"d.txt\""),
+            ("\"C:\\a b\\c.exe\" -x", ". \"C:\\a b\\c.exe\" -x"),
+            ("$a = 1 + f 'b'", "$a = 1 + $(f 'b')"),
+            ("cat a | $b + '\\c' -t", "cat a | & ($b + '\\c') -t"),
+            ("$a = b, c", "$a = 'b', 'c'"),
+            ("$a = \"<p id=\"b\">c</p>\"", "$a = \"<p id=`\"b`\">c</p>\""),
+            ("$a=1 $b=2", "$a=1; $b=2"),
+            ("$a=1;$b=2 $c=3", "$a=1;$b=2;$c=3"),
+            ("[Math]Round($a)", "[Math]::Round($a)"),
+            ("$f 'a' 'b'", "$f.Invoke('a', 'b')"),
+            ("Join-Path Get-Location b", "Join-Path (Get-Location) b"),
+            ("if $a.Contains($b) { c }", "if ($a.Contains($b)) { c }"),
+            ("if (! -not $a) { c }", "if (-not $a) { c }"),
+            ("Get-Content list.txt foo /a", "Get-Content list.txt | foo /a"),
+            ("f {g}; h {i", "f {g}; h {i}"),
+            ("f -a b # note\nc )", "f -a b # note\nc"),
+            ("curl <url", "curl <url>"),
+            ("\"a b c", "\"a b c\""),
+            ("a b c\n", "\"a b c\"\n"),
+        ] {
+            let [before, after] = [before, after].map(|text| State::new(text.to_owned(), PowerShell.style()));
+            let events = align(&before, &after, 500).expect("short");
+            assert_eq!(before.apply(&events), after.text, "{} {events:?}", before.text);
+        }
+    }
+
+    #[test]
+    fn blanks_go_around_braces_of_blocks() {
+        for (before, after) in [
+            ("if ($a)\n    b\n}\n", "if ($a) {\n    b\n}\n"),
+            ("{ f -a b | g", "{ f -a b } | g"),
+            ("$a -f Get-B", "$a -f (Get-B)"),
+            ("f {}\nif ($a) { b\n", "f {}\nif ($a) { b }\n"),
+            ("if ($a) {\n    b\nc\n", "if ($a) {\n    b\n}\nc\n"),
+        ] {
+            let [before, after] = [before, after].map(|text| State::new(text.to_owned(), PowerShell.style()));
+            let events = align(&before, &after, 500).expect("short");
+            assert_eq!(before.apply(&events), after.text, "{events:?}");
+        }
+    }
+}
