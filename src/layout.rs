@@ -112,7 +112,10 @@ impl<'s> Writer<'s> {
             self.dropped = Some(("", ""));
             next
         } else if self.style.commands {
-            self.join(kind, raw, longest.unwrap_or(blanks), idx, dropped)
+            // What follows a substitute stays where it is, unless words would touch.
+            let after_substitute = wanted.is_none() && self.last.is_some_and(|last| last.is_fresh);
+            let joined = self.join(kind, raw, longest.unwrap_or(blanks), idx, dropped);
+            if after_substitute && joined.len() > blanks.len() { self.separate(kind, blanks) } else { joined }
         } else {
             let blanks = match (dropped, wanted) {
                 (_, Some("")) => "",
@@ -426,6 +429,7 @@ mod tests {
             ("f {g}; h {i", "f {g}; h {i}"),
             ("f -a b # note\nc )", "f -a b # note\nc"),
             ("curl <url", "curl <url>"),
+            ("$a = \"b `\"c`\" d\"", "$a = \"b \"c\" d\""),
             ("\"a b c", "\"a b c\""),
             ("a b c\n", "\"a b c\"\n"),
         ] {
