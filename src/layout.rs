@@ -1,7 +1,7 @@
 //! The blanks between lexemes. The network says which lexemes a text should have; people also have habits
 //! of setting them apart, and between the arguments of a command blanks have a meaning.
 
-use crate::lexeme::{Kind, LexStyle, Reader, Zone};
+use crate::lexeme::{Kind, LexStyle, Reader, Zone, lex};
 use crate::state::{State, kind_of};
 
 /// Joins kept and fresh lexemes, choosing the blanks between them.
@@ -71,16 +71,24 @@ impl<'s> Writer<'s> {
 
     fn write(&mut self, kind: Kind, raw: &'s str, blanks: &str, is_fresh: bool) {
         self.escaped = kind != Kind::Quote && (self.escaped != (raw == ESCAPED_QUOTE));
-        let role = if self.opens(kind) || self.escaped && raw == ESCAPED_QUOTE {
+        let (opens, is_prefix) = (self.opens(kind), self.is_prefix(raw));
+        if is_fresh {
+            // Damage may put several lexemes in the place of one.
+            for part in &lex(raw, self.style)[1..] {
+                self.reader.pass(part.kind, &raw[part.span.clone()]);
+            }
+        } else {
+            self.reader.pass(kind, raw);
+        }
+        let role = if opens && self.reader.zone() == Zone::Text || self.escaped && raw == ESCAPED_QUOTE {
             Role::Opens
-        } else if self.is_prefix(raw) {
+        } else if is_prefix {
             Role::Prefix
         } else if self.last.is_some_and(|last| matches!(last.raw, "." | "::" | "[" | "function")) {
             Role::Called
         } else {
             Role::Other
         };
-        self.reader.pass(kind, raw);
         self.text.push_str(blanks);
         self.last = Some(Written { kind, raw, role, is_fresh, apart: !blanks.is_empty() });
     }
@@ -114,8 +122,12 @@ impl<'s> Writer<'s> {
         } else if self.style.commands {
             // What follows a substitute stays where it is, unless words would touch.
             let after_substitute = wanted.is_none() && self.last.is_some_and(|last| last.is_fresh);
-            let joined = self.join(kind, raw, longest.unwrap_or(blanks), idx, dropped);
-            if after_substitute && joined.len() > blanks.len() { self.separate(kind, blanks) } else { joined }
+            let known = longest.unwrap_or(blanks);
+            if after_substitute {
+                self.separate(kind, known)
+            } else {
+                self.join(kind, raw, known, idx, dropped)
+            }
         } else {
             let blanks = match (dropped, wanted) {
                 (_, Some("")) => "",
@@ -147,7 +159,9 @@ impl<'s> Writer<'s> {
             ""
         } else if self.style.commands && replaced.is_some() {
             let longest = self.dropped.map(|(_, longest)| longest).filter(|_| before.is_empty());
-            self.join(kind, text, longest.unwrap_or(before), idx + 1, self.dropped)
+            let known = longest.unwrap_or(before);
+            let requoted = [self.state.raw(idx), text].iter().all(|raw| raw.ends_with(['"', '\'']));
+            if requoted { known } else { self.join(kind, text, known, idx + 1, self.dropped) }
         } else {
             self.separate(kind, before)
         };

@@ -1249,7 +1249,7 @@ mod tests {
         check(Damage::UnquoteList, "$a = 'b', 'c.d', 'e'", "$a = b, c.d, e");
         check(Damage::Unshell, "& cmd /c \"a -b < c.d\"", "a -b < c.d");
         check(Damage::Unshell, "cmd.exe /c 'a < c'", "a < c");
-        check(Damage::TableAsJson, "$a = @{b = 1; c = 2}", "$a = @{\"b\" : 1, \"c\" : 2}");
+        check(Damage::TableAsJson, "$a = @{b = 1; c = 2}", "$a = @{\"b\": 1, \"c\": 2}");
         check(Damage::TableAsJson, "$a = @{b = 1; c = 2}", "$a = {b : 1; c : 2}");
         check(Damage::DropSubexpression, "$a = 'b' + $(c 'd')", "$a = 'b' + c 'd'");
         check(Damage::DropSubexpression, "a | & ($b + 'c') -d", "a | $b + 'c' -d");
