@@ -290,7 +290,8 @@ impl<'s> Writer<'s> {
     }
 
     /// Whether blanks part a lexeme of a command line from the one before it; `None` where either is
-    /// as good, and what stands there should stay. `next` is the place of the lexeme after it.
+    /// as good, and what stands there should stay. `next` is the place of the lexeme that the rest of
+    /// the text starts with.
     fn apart(&self, kind: Kind, raw: &str, next: usize) -> Option<bool> {
         let last = self.last?;
         let zone = self.reader.zone();
