@@ -186,7 +186,7 @@ impl<'s> Writer<'s> {
             // A substitute leaves the blanks after it alone, unless words would touch.
             self.after_fresh =
                 if replaced.is_some() { after.filter(|blanks| !blanks.is_empty()) } else { after };
-            if self.after_fresh.is_none() {
+            if replaced.is_some() && self.after_fresh.is_none() {
                 self.dropped = Some(("", ""));
             }
         }
