@@ -120,8 +120,10 @@ impl<'s> Writer<'s> {
             self.dropped = Some(("", ""));
             next
         } else if self.style.commands {
-            // What follows a substitute stays where it is, unless words would touch.
-            let after_substitute = wanted.is_none() && self.last.is_some_and(|last| last.is_fresh);
+            // What follows a substitute stays where it is, unless words would touch; but blanks on one side
+            // of a mark between two values ask for some on the other.
+            let stays = |last: Written| last.is_fresh && !matches!(last.raw, "=" | "+=" | "==" | "|" | "+");
+            let after_substitute = wanted.is_none() && self.last.is_some_and(stays);
             let known = longest.unwrap_or(blanks);
             if after_substitute {
                 self.separate(kind, known)
@@ -434,6 +436,9 @@ mod tests {
             ("$a = b, c", "$a = 'b', 'c'"),
             ("$a = \"<p id=\"b\">c</p>\"", "$a = \"<p id=`\"b`\">c</p>\""),
             ("$a=1 $b=2", "$a=1; $b=2"),
+            ("@{ \"id\":1 }", "@{ \"id\" = 1 }"),
+            ("@{a:1}", "@{a = 1}"),
+            ("f -a>g", "f -a | g"),
             ("$a=1;$b=2 $c=3", "$a=1;$b=2;$c=3"),
             ("[Math]Round($a)", "[Math]::Round($a)"),
             ("$f 'a' 'b'", "$f.Invoke('a', 'b')"),

@@ -8,7 +8,8 @@ there; --snippets holds documentation examples ({"text", "source", "native"} a l
 other programs). Writes OUT/powershell.{files,snippets,native,derived}.jsonl.zst and OUT/powershell.manifest.json.
 
 OUT/powershell.derived.jsonl.zst holds what people break often and documentation writes rarely, made of the other two: programs
-called by a quoted path, `--%`, `cmd /c`, several statements in one line, quotes inside quotes.
+called by a quoted path, `--%`, `cmd /c`, several statements in one line, quotes inside quotes, tables in tables, names in
+quotes. Its rows name the `damage` that people do to them.
 
 Left out: files over 60 kB, with a line over 600 characters, that are no UTF-8 or UTF-16; texts seen before, blanks and
 case apart; files that a benchmark row comes from, under any path with the same repository and name, and every text
@@ -46,11 +47,24 @@ FOLDERS = [r"C:\Program Files", r"C:\Program Files (x86)", r"C:\Program Files", 
 BREAKS = re.compile(r"[|,{(`+=]\s*$")
 
 
+def arguments(rng):
+    """Arguments as programs of Windows take them."""
+    value = lambda: rng.choice([r"C:\data\in.txt", r"C:\temp\out.log", "$file", r"D:\work\app.sln", "script.py", "$path", r"..\lib\main.dll",
+                                "Release", "test.xml", r"\\server\share\a.csv", "true", "$env:TEMP"])
+    one = lambda: rng.choice([value(), value(), f"/{rng.choice('qsifp')}", f"/{rng.choice(['out', 'log', 'target', 'Tests', 'collection'])}:{value()}",
+                              f"-{rng.choice('fopcvi')} {value()}", f"--{rng.choice(['config', 'output', 'input'])}={value()}", "install", "build"])
+    said = [one() for _ in range(rng.randrange(1, 5))]
+    share = rng.choice([0, 0, 0.5, 1])
+    return " ".join(f'"{word}"' if rng.random() < share and " " not in word else word for word in said)
+
+
 def called(line, rng):
     """The command line of a program, called by its path."""
     name, _, rest = line.partition(" ")
     if not re.fullmatch(r"[A-Za-z][\w.-]*", name):
         return None
+    if rng.random() < 0.4:
+        rest = arguments(rng)
     folders = [rng.choice(FOLDERS)] + rng.sample([name.title(), "bin", name.title() + " Suite", "v2.1", "x64"], rng.randrange(3))
     program = "\\".join(folders + [name + rng.choice([".exe", ".exe", ".exe", ".bat", ".ps1", ""])])
     quote = rng.choice(['"', '"', '"', "'"]) if "$" not in program else '"'
@@ -83,7 +97,10 @@ def verbatim(line, rng):
     if rng.random() < 0.4:
         line = blanked(line, rng)
     name, _, rest = line.partition(" ")
-    if not rest or not re.search(r"[<>;(){}|&@,]", rest):
+    if rng.random() < 0.15 and rest.count("'") + rest.count('"') == 2:
+        # Nothing behind the mark has to be closed.
+        rest = re.sub(r"""['"](?=[^'"]*$)""", "", rest)
+    elif not rest or not re.search(r"[<>;(){}|&@,]", rest):
         return None
     option = re.search(r"(?:^|\s)(?=-)", rest)
     if option and option.end() and rng.random() < 0.5:
@@ -100,7 +117,7 @@ def shelled(line, rng):
     if not re.fullmatch(r"[A-Za-z][\w.-]*", name) or '"' in line or "\n" in line or re.search(r"[<>$]", line):
         return None
     tail = rng.choice([" < ", " < ", " < ", " > nul 2>&1 < ", " && type "]) + rng.choice(FILES)
-    shell = rng.choice(["cmd /c", "cmd /c", "cmd.exe /c", "& cmd /c", "cmd /C"])
+    shell = rng.choice(["cmd /c", "cmd /c", "cmd.exe /c", "& cmd /c", "& cmd.exe /c", "cmd /C", "CMD /C", "& cmd.exe /C"])
     return f'{shell} "{line.rstrip()}{tail}"'
 
 
@@ -112,6 +129,69 @@ def in_one_line(text, rng):
     if any(line.startswith(("|", "-", "}", ")", ".", "else", "catch")) or line.count("{") != line.count("}") for line in lines):
         return None
     return rng.choice(["; ", "; ", ";", " ; "]).join(line.rstrip(";") for line in lines)
+
+
+def flattened(text, rng):
+    """Blocks in one line."""
+    lines = [line.strip() for line in text.strip().split("\n") if line.strip() and not line.strip().startswith("#")]
+    if not 4 <= len(lines) <= 14 or "{" not in text or any("#" in line or "@'" in line or '@"' in line or line.endswith("`") for line in lines):
+        return None
+    lines = [re.sub(r" {2,}", " ", line) for line in lines]
+    text = lines[0]
+    for line in lines[1:]:
+        joins = text.endswith(("{", "(", "|", ",", "=")) or line.startswith(("}", ")", "|", "{")) or re.match(r"(?i)(else|elseif|catch|finally)\b", line)
+        text += (" " if joins else "; ") + line
+    return text
+
+
+MEMBERS = ["{0}-{1}", "{0} {1}", "{0}.{1}", "@{0}", "{0}:{1}", "{0}/{1}", "1", "2", "0", "2024", "{0}->{1}", "{0}({1})", "# {0}", "%{0}"]
+
+
+def membered(text, rng):
+    """A value behind a name that only stands in quotes."""
+    found = rng.choice(list(re.finditer(r"\$[\w:]+(?:\.[A-Za-z]\w*)*\.([A-Za-z]\w*)(?!\w*\()", text)) or [None])
+    if not found:
+        return None
+    start = text.rfind("\n", 0, found.start()) + 1
+    end = (text + "\n").find("\n", found.end())
+    other = rng.choice(["id", "name", "data", "type", "count", "value"])
+    quote = rng.choice(["'", "'", '"'])
+    name = quote + rng.choice(MEMBERS).format(found.group(1), other) + quote
+    tail = rng.choice(["", "", "." + other.title()])
+    return text[start : found.start(1)].lstrip() + name + tail + text[found.end(1) : end].rstrip()
+
+
+def about_quotes(names, rng):
+    """What has a quote for a value."""
+    name = f"${rng.choice(names)}"
+    mark = rng.choice(["'\"'", "'\"'", '"\'"'])
+    none = rng.choice(['""', "''"])
+    made = [f"{name}.Replace({mark}, {none})", f"{name} -replace {mark}, {none}", f"{name} -replace {mark}", f"{name}.Trim({mark})",
+            f"{name}.Split({mark})", f"{name} -split {mark}", f"{mark} + {name} + {mark}", f"{name}.Contains({mark})", f"{name}.IndexOf({mark})"]
+    front = rng.choice(["", f"${rng.choice(names)} = ", f"{name} = ", "Write-Host "])
+    return front + (f"({rng.choice(made)})" if front == "Write-Host " else rng.choice(made))
+
+
+def table(names, rng, depth=0):
+    """Tables in a table, as bodies of requests are."""
+    value = lambda name: rng.choice([f'"{name}"', f"'{name}'", f"${name}", "1", "$true", f'"{name} {rng.randrange(9)}"', f"@('{name}')", f'"https://{name}.com"'])
+    said = []
+    quote = rng.choice(["", "", '"', "'"])
+    for nth, name in enumerate(names):
+        if nth and nth + 1 < len(names) and depth < 2 and rng.random() < 0.3:
+            said.append(f"{quote}{name}{quote} = {table(names[nth + 1 :], rng, depth + 1)}")
+            break
+        said.append(f"{quote}{name}{quote} = {value(name)}")
+    ends = rng.choice(["; ", "; ", ";"])
+    blank = rng.choice([" ", " ", ""])
+    return f"@{{{blank}{ends.join(said)}{blank}}}"
+
+
+def body(names, rng):
+    """A table in its place."""
+    front, back = rng.choice([("$body = ", ""), ("$params = ", ""), ("$body = ", " | ConvertTo-Json"), ("Invoke-RestMethod $uri -Method Post -Body ", ""),
+                              ("Invoke-RestMethod -Uri $uri -Method Post -Body (", " | ConvertTo-Json)"), ("$headers = ", ""), ("", ""), ("New-Object PSObject -Property ", "")])
+    return front + table(names, rng) + back
 
 
 def quoted(text, rng):
@@ -148,25 +228,37 @@ def marked_up(names, rng):
     return f'{front}"{text}"{back}'
 
 
+CONSTANTS = {"true", "True", "TRUE", "false", "False", "FALSE", "null", "Null", "NULL"}
+
+
 def derived(snippets, native):
-    """Texts made of those rows, the same every time."""
+    """Texts made of those rows, with what people do to them and where from, the same every time."""
     rng = random.Random(1)
     for row in native:
         text = row["text"].strip()
+        if "\n" not in text and rng.random() < 0.12:
+            yield called(text, rng), "uncall", row["source"]
         if "\n" not in text and rng.random() < 0.2:
-            yield called(text, rng), row["source"]
-        if "\n" not in text and rng.random() < 0.5:
-            yield verbatim(text, rng), row["source"]
+            yield verbatim(text, rng), "uncall", row["source"]
         if "\n" not in text and rng.random() < 0.08:
-            yield shelled(text, rng), row["source"]
+            yield shelled(text, rng), "unshell", row["source"]
     for row in snippets:
-        if len(row["text"]) < 2000:
-            yield in_one_line(row["text"], rng), row["source"]
-        if len(row["text"]) < 2000 and rng.random() < 0.5:
-            yield quoted(row["text"], rng), row["source"]
-        names = sorted(set(re.findall(r"\$([a-zA-Z]{3,14})\b", row["text"])))
+        short = len(row["text"]) < 2000
+        if short:
+            yield in_one_line(row["text"], rng), "drop_marks", row["source"]
+        if short:
+            yield flattened(row["text"], rng), rng.choice(["drop_bracket", "drop_marks"]), row["source"]
+        if short and rng.random() < 0.5:
+            yield quoted(row["text"], rng), "nest_quote", row["source"]
+        if short and rng.random() < 0.6:
+            yield membered(row["text"], rng), "unquote", row["source"]
+        names = sorted(set(re.findall(r"\$([a-zA-Z]{3,14})\b", row["text"])) - CONSTANTS)
         if len(names) > 1 and rng.random() < 0.4:
-            yield marked_up(rng.sample(names, min(len(names), rng.randrange(2, 6))), rng), row["source"]
+            yield marked_up(rng.sample(names, min(len(names), rng.randrange(2, 6))), rng), "nest_quote", row["source"]
+        if len(names) > 1 and rng.random() < 0.5:
+            yield body(rng.sample(names, min(len(names), rng.randrange(2, 7))), rng), "table_as_json", row["source"]
+        if names and rng.random() < 0.4:
+            yield about_quotes(names, rng), "nest_quote", row["source"]
 
 
 def main():
@@ -189,7 +281,7 @@ def main():
     exact = {hashlib.sha256(text.encode()).digest() for text in held}
     rows = {"files": [], "snippets": [], "native": [], "derived": []}
 
-    def add(part, text, source):
+    def add(part, text, source, **more):
         short = key(text)
         digest = hashlib.sha256(short.encode()).digest()
         if len(short) < 8 or digest in seen or digest in exact:
@@ -197,7 +289,7 @@ def main():
         if part != "files" and any(text in short for text in held if len(text) <= len(short)):
             return
         seen.add(digest)
-        rows[part].append(json.dumps({"text": text, "source": source}, ensure_ascii=False))
+        rows[part].append(json.dumps({"text": text, "source": source, **more}, ensure_ascii=False))
 
     for repo in sorted(args.files.iterdir()):
         name = repo.name.replace("+", "/")
@@ -210,9 +302,9 @@ def main():
     for line in args.snippets.open(encoding="utf-8"):
         row = json.loads(line)
         add("native" if row.get("native") else "snippets", row["text"], row["source"])
-    for text, source in derived(*([json.loads(line) for line in rows[part]] for part in ("snippets", "native"))):
+    for text, damage, source in derived(*([json.loads(line) for line in rows[part]] for part in ("snippets", "native"))):
         if text:
-            add("derived", text, source)
+            add("derived", text, source, damage=damage)
     args.out.mkdir(parents=True, exist_ok=True)
     manifest = {}
     for part, lines in rows.items():

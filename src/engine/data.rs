@@ -8,7 +8,7 @@ use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::corpus::{Corpus, Pair};
+use super::corpus::{Corpus, Document, Pair};
 use super::example::{Example, level};
 use super::noise::{Damage, Profile};
 use super::tokens::Tokens;
@@ -45,6 +45,8 @@ const UNSEEN: f64 = 0.25;
 const WHOLE: f64 = 0.8;
 /// Share of examples in which one kind of damage is done several times.
 const REPEATED: f64 = 0.08;
+/// Share of the texts with a damage of their own that get it.
+const OWN: f64 = 0.6;
 /// Share of examples with a path whose backslashes need a raw string.
 const PATHS: f64 = 0.015;
 pub const ALIGN_LIMIT: usize = 300;
@@ -85,7 +87,7 @@ impl Source {
         // Log-uniform: short snippets are what people paste, and what teaches most for its length.
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1 to 27")]
         let n_lines = 2f64.powf(rng.random_range(0.0..4.8)) as usize;
-        let mut good = if self.keeps_parsing && rng.random_bool(WHOLE) {
+        let Document { text: mut good, damage: own } = if self.keeps_parsing && rng.random_bool(WHOLE) {
             corpus.draw_block(self.language, &self.profile.function, rng)?
         } else {
             corpus.draw(self.language, n_lines, rng)?
@@ -113,8 +115,11 @@ impl Source {
         let mut bad = good.clone();
         let n_slips = if rng.random_bool(0.8) { 1 } else { 2 };
         let count = if self.keeps_parsing { n_slips } else { Profile::draw_count(good.len(), rng) };
+        let mut own = own.filter(|_| rng.random_bool(OWN));
         for _ in 0..count + 2 * usize::from(habit.is_some()) {
-            let Some(damage) = habit.or_else(|| self.profile.draw_damage(rng)) else { continue };
+            let Some(damage) = own.take().or(habit).or_else(|| self.profile.draw_damage(rng)) else {
+                continue;
+            };
             if let Some(text) = self.profile.damage(damage, &bad, rng) {
                 bad = State::new(text, self.language.style());
             }
@@ -278,7 +283,7 @@ mod tests {
             language: &Python,
             tokens: Tokens::train(std::iter::once(lexemes.as_slice()), &[], sizes).expect("trains"),
             profile,
-            corpora: vec![(Corpus::new(vec![GOOD.to_owned()]), 1.0)],
+            corpora: vec![(Corpus::new(vec![Document { text: GOOD.to_owned(), damage: None }]), 1.0)],
             pairs: Vec::new(),
             pairs_share: 0.0,
             keeps_parsing: false,

@@ -116,6 +116,8 @@ pub enum Damage {
     Brackets,
     CommandCall,
     UnquoteList,
+    /// What makes a program of a path, or keeps its arguments as they are.
+    Uncall,
     /// A command line that another shell was to run.
     Unshell,
     TableAsJson,
@@ -538,6 +540,7 @@ impl Site<'_> {
             Damage::Brackets => self.brackets(),
             Damage::CommandCall => self.command_call(),
             Damage::UnquoteList => self.unquote_list(),
+            Damage::Uncall => self.uncall(),
             Damage::Unshell => self.unshell(),
             Damage::TableAsJson => self.table_as_json(),
             Damage::WrapCommand => self.wrap_command(),
@@ -763,6 +766,10 @@ impl Site<'_> {
         let other = if quote == "'" { "\"" } else { "'" };
         let marks: Vec<usize> =
             inner.iter().copied().filter(|i| self.raw(*i) == escaped || self.raw(*i) == other).collect();
+        if !marks.is_empty() && marks.iter().all(|at| self.raw(*at) == other) && self.rng.random_bool(0.4) {
+            // Who always quotes alike.
+            return Some([at, end].map(|at| Event::Substitute { at, text: other.to_owned() }).into());
+        }
         if !marks.is_empty() {
             // Bare, or escaped as in most other languages.
             let text = if self.rng.random_bool(0.2) { format!("\\{quote}") } else { quote };
@@ -1247,10 +1254,15 @@ mod tests {
         check(Damage::CommandCall, "$f.Invoke('a', $b)", "$f.Invoke 'a' $b");
         check(Damage::CommandCall, "$f.Invoke('a', $b)", "$f.Invoke('a' $b)");
         check(Damage::UnquoteList, "$a = 'b', 'c.d', 'e'", "$a = b, c.d, e");
+        check(Damage::NestQuote, "$a.Trim('\"')", "$a.Trim(\"\"\")");
+        check(Damage::Uncall, "$a = & \"C:\\b c\" \"/d:e\" \"f g\"", "$a = \"C:\\b c\" /d:e \"f g\"");
+        check(Damage::Uncall, ". \"$a\\b\" c", "\"$a\\b\" c");
+        check(Damage::Uncall, "a | b --% c='d", "a | b c='d");
         check(Damage::Unshell, "& cmd /c \"a -b < c.d\"", "a -b < c.d");
         check(Damage::Unshell, "cmd.exe /c 'a < c'", "a < c");
         check(Damage::TableAsJson, "$a = @{b = 1; c = 2}", "$a = @{\"b\": 1, \"c\": 2}");
         check(Damage::TableAsJson, "$a = @{b = 1; c = 2}", "$a = {b : 1; c : 2}");
+        check(Damage::TableAsJson, "@{b = @{c = 1; d = 2}}", "@{\"b\": {\"c\": 1, \"d\": 2}}");
         check(Damage::DropSubexpression, "$a = 'b' + $(c 'd')", "$a = 'b' + c 'd'");
         check(Damage::DropSubexpression, "a | & ($b + 'c') -d", "a | $b + 'c' -d");
         check(Damage::WrapCommand, "a | b -c | d", "a | { b -c } | d");

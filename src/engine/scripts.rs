@@ -44,6 +44,43 @@ impl Site<'_> {
         (4..=16).contains(&events.len()).then_some(events)
     }
 
+    /// What makes a program of a path or keeps its arguments as they are, gone: `& "a b" "c"` to `"a b" c`, `a --% b` to `a b`.
+    pub(super) fn uncall(&mut self) -> Option<Vec<Event>> {
+        let at = self.pick(|s, i| s.is_code(i) && (s.raw(i) == "--%" || s.calls_value(i)))?;
+        let mut events = vec![Event::Delete { at }];
+        if self.raw(at) == "--%" || self.rng.random_bool(0.6) {
+            return Some(events);
+        }
+        // Nor are arguments in quotes that need none.
+        let mut next = self.closing_quote(at + 1)? + 1;
+        while next < self.state.len()
+            && self.kind(next) != Kind::Newline
+            && !matches!(self.raw(next), "|" | ";")
+        {
+            if let Some(end) = self.closing_quote(next).filter(|_| self.is_quote(next)) {
+                let has_blanks =
+                    self.state.lexemes[next + 1..=end].iter().any(|lexeme| lexeme.start < lexeme.span.start);
+                if !has_blanks {
+                    events.extend([next, end].map(|at| Event::Delete { at }));
+                }
+                next = end;
+            }
+            next += 1;
+        }
+        Some(events)
+    }
+
+    /// Whether this is the `&` or `.` that runs what a string, a variable or brackets say.
+    fn calls_value(&self, at: usize) -> bool {
+        let opens = self.kind(at - 1) == Kind::Newline
+            || matches!(self.raw(at - 1), "|" | ";" | "{" | "(" | "=" | "&&" | "||");
+        let value = || {
+            let next = self.raw(at + 1);
+            self.is_quote(at + 1) || next.starts_with(['$', '('])
+        };
+        matches!(self.raw(at), "&" | ".") && opens && at + 1 < self.state.len() && value()
+    }
+
     /// What another shell was to run, left to this one: `cmd /c "a < b"` to `a < b`.
     pub(super) fn unshell(&mut self) -> Option<Vec<Event>> {
         let shell = self.pick(|s, i| {
@@ -55,30 +92,33 @@ impl Site<'_> {
         Some((first..=open).chain([close]).map(|at| Event::Delete { at }).collect())
     }
 
-    /// A table of names and values as JSON or Python write it: `@{a = 1; b = 2}` to `{"a": 1, "b": 2}`.
+    /// A table of names and values, with those inside it, as JSON or Python write it: `@{a = 1; b = 2}` to `{"a": 1, "b": 2}`.
     pub(super) fn table_as_json(&mut self) -> Option<Vec<Event>> {
-        let open = self.pick(|s, i| i > 1 && s.is_code(i) && s.raw(i) == "{" && s.raw(i - 1) == "@")?;
+        let is_table = |s: &Self, i: usize| i > 1 && s.is_code(i) && s.raw(i) == "{" && s.raw(i - 1) == "@";
+        let open = self.pick(is_table)?;
         let close = self.partner(open)?;
         let (names, ends, bare) =
             (self.rng.random_bool(0.5), self.rng.random_bool(0.6), self.rng.random_bool(0.3));
         let mut events = Vec::new();
-        if bare {
-            events.push(Event::Delete { at: open - 1 });
-        }
-        for at in self.directly_inside(open, close) {
-            match self.raw(at) {
-                "=" => {
-                    events.push(Event::Substitute { at, text: ":".to_owned() });
-                    if names && self.kind(at - 1) == Kind::Word && at > open + 1 {
-                        let text = format!("\"{}\"", self.raw(at - 1));
-                        events.push(Event::Substitute { at: at - 1, text });
+        for table in (open..close).filter(|i| is_table(self, *i)) {
+            if bare || table > open {
+                events.push(Event::Delete { at: table - 1 });
+            }
+            for at in self.directly_inside(table, self.partner(table)?) {
+                match self.raw(at) {
+                    "=" => {
+                        events.push(Event::Substitute { at, text: ":".to_owned() });
+                        if names && self.kind(at - 1) == Kind::Word && at > table + 1 {
+                            let text = format!("\"{}\"", self.raw(at - 1));
+                            events.push(Event::Substitute { at: at - 1, text });
+                        }
                     }
+                    ";" if ends => events.push(Event::Substitute { at, text: ",".to_owned() }),
+                    _ => {}
                 }
-                ";" if ends => events.push(Event::Substitute { at, text: ",".to_owned() }),
-                _ => {}
             }
         }
-        (2..=16).contains(&events.len()).then_some(events)
+        (2..=24).contains(&events.len()).then_some(events)
     }
 
     /// Braces or brackets around a command that needs none: `| f -a` to `| { f -a }`.

@@ -240,7 +240,7 @@ fn open_source(config: &TrainConfig, paths: &Paths) -> Result<Source> {
     let mut corpora = Vec::new();
     for (path, weight) in &config.corpora {
         let corpus = Corpus::load(&paths.data.join(path))?;
-        ensure!(!corpus.texts().is_empty(), "`{}` is empty", path.display());
+        ensure!(!corpus.is_empty(), "`{}` is empty", path.display());
         corpora.push((corpus, *weight));
     }
     let pairs: Vec<Pair> =
