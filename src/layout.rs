@@ -110,7 +110,9 @@ impl<'s> Writer<'s> {
             && blanks.is_empty()
             && !next.is_empty()
             && self.last.is_some_and(|last| last.kind == Kind::Quote && last.is_fresh);
-        let blanks = if dropped.is_none() && wanted.is_none() {
+        let beside_fresh =
+            self.style.airy && !self.style.commands && self.last.is_some_and(|last| last.is_fresh);
+        let blanks = if dropped.is_none() && wanted.is_none() && !beside_fresh {
             blanks
         } else if self.after_newline() || raw.is_empty() {
             ""
@@ -131,16 +133,63 @@ impl<'s> Writer<'s> {
                 self.join(kind, raw, known, idx, dropped)
             }
         } else {
-            let blanks = match (dropped, wanted) {
-                (_, Some("")) => "",
-                (_, Some(wanted)) if blanks.is_empty() && !hugs_left(raw) => wanted,
-                _ => longest.unwrap_or(blanks),
-            };
-            let is_word = dropped.is_some() && blanks.is_empty() && self.opens(kind);
-            self.separate(if is_word { Kind::Word } else { kind }, blanks)
+            self.separate(kind, self.near(kind, raw, blanks, dropped, wanted))
         };
         self.write(kind, raw, blanks, false);
         self.text.push_str(raw);
+    }
+
+    /// The blanks before a lexeme of a program, beside which something changed.
+    fn near(
+        &self,
+        kind: Kind,
+        raw: &str,
+        own: &'s str,
+        dropped: Option<(&'s str, &'s str)>,
+        wanted: Option<&'static str>,
+    ) -> &'s str {
+        let Some(last) = self.last else { return own };
+        let closes = kind == Kind::Quote && !self.opens(kind);
+        let is_call = matches!(raw, "(" | "[")
+            && (last.kind == Kind::Word && !self.is_keyword(last.raw) || is_close(last.raw));
+        let hugs = closes || is_call || hugs_left(raw) && !matches!(raw, "(" | "[");
+        if is_open(last.raw) || last.role == Role::Opens {
+            // What stood first behind it.
+            return wanted.or(dropped.map(|(first, _)| first)).unwrap_or(own);
+        }
+        if last.is_fresh && wanted.is_some() {
+            let wanted = wanted.unwrap_or_default();
+            return match raw {
+                _ if wanted.is_empty() || closes => "",
+                "," | ":" | ";" => "",
+                _ if self.is_comment(raw) && own.is_empty() => "  ",
+                _ if hugs || self.is_comment(raw) => own,
+                _ => wanted,
+            };
+        }
+        if last.is_fresh && (self.style.quote_prefixes.contains(&last.raw) && self.opens(kind)) {
+            return "";
+        }
+        if last.is_fresh
+            && is_close(last.raw)
+            && own.is_empty()
+            && (raw == "->" || is_word(kind) && self.reader.zone() == Zone::Code)
+        {
+            return " ";
+        }
+        let longest = dropped.map(|(_, longest)| longest).filter(|_| own.is_empty() && !hugs);
+        let blanks = if dropped.is_some() && matches!(raw, "," | ";") { "" } else { longest.unwrap_or(own) };
+        let is_word = dropped.is_some() && own.is_empty() && self.opens(kind);
+        self.separate(if is_word { Kind::Word } else { kind }, blanks)
+    }
+
+    fn is_comment(&self, raw: &str) -> bool {
+        self.style.comment.is_some_and(|mark| raw.starts_with(mark))
+    }
+
+    /// A word that no brackets of a call follow.
+    fn is_keyword(&self, raw: &str) -> bool {
+        self.style.keywords.contains(&raw)
     }
 
     /// Passes over a lexeme of the state.
@@ -154,7 +203,7 @@ impl<'s> Writer<'s> {
     pub fn fresh(&mut self, idx: usize, text: &'s str, replaced: Option<usize>) {
         let kind = kind_of(text, self.style);
         let (before, after) = match replaced {
-            Some(_) => (self.blanks(idx), self.after_fresh),
+            Some(_) => self.instead(idx, text, kind),
             None => self.around(idx, text, kind),
         };
         let before = if self.after_newline() || kind == Kind::Newline {
@@ -185,12 +234,34 @@ impl<'s> Writer<'s> {
             self.after_fresh = Some("");
         } else {
             self.text.push_str(text);
-            // A substitute leaves the blanks after it alone, unless words would touch.
-            self.after_fresh =
-                if replaced.is_some() { after.filter(|blanks| !blanks.is_empty()) } else { after };
-            if replaced.is_some() && self.after_fresh.is_none() {
+            self.after_fresh = after;
+            if replaced.is_some() && after.is_none() {
+                // What follows stays where it is, unless words would touch.
                 self.dropped = Some(("", ""));
             }
+        }
+    }
+
+    /// Blanks before and after a lexeme in the place of another: those of the other, unless nobody sets it so.
+    fn instead(&self, idx: usize, text: &str, kind: Kind) -> (&'s str, Option<&'static str>) {
+        let own = self.blanks(idx);
+        let kept = self.after_fresh.filter(|blanks| !blanks.is_empty());
+        if self.style.commands || self.style.cells {
+            return (own, kept);
+        }
+        // What was inserted before it took its blanks.
+        let own =
+            if self.after_fresh.is_some() { self.near(kind, text, own, None, self.after_fresh) } else { own };
+        let last = self.last.map_or("", |last| last.raw);
+        let in_code = self.reader.zone() == Zone::Code;
+        let ends_line = self.state.lexemes.get(idx + 1).is_none_or(|next| next.kind == Kind::Newline);
+        match text {
+            "=" if in_code && self.names_argument() => ("", Some("")),
+            "." if in_code && !self.is_keyword(last) && !is_open(last) && last != "," => ("", Some("")),
+            ":" if in_code && ends_line => ("", kept),
+            ")" | "]" | "}" if in_code => ("", kept),
+            "#" if own.is_empty() => ("  ", kept),
+            _ => (own, kept),
         }
     }
 
@@ -210,29 +281,51 @@ impl<'s> Writer<'s> {
             return (before, Some(" "));
         }
         let last_kind = self.last.map_or(Kind::Newline, |last| last.kind);
-        let opens = matches!(last, "(" | "[" | "{" | "." | "@");
-        let before_quote = self.state.lexemes.get(idx).is_some_and(|next| next.kind == Kind::Quote);
+        let opens = matches!(last, "(" | "[" | "{" | "." | "@")
+            || self.last.is_some_and(|last| last.role == Role::Opens);
+        let next = self.state.lexemes.get(idx);
+        let before_quote = next.is_some_and(|next| next.kind == Kind::Quote);
+        let before_comment = next.is_some() && self.is_comment(self.state.raw(idx));
+        let in_text = self.reader.zone() == Zone::Text;
         match kind {
             Kind::Quote if self.opens(kind) && idx < self.state.len() => {
                 (if last == "," { gap_or_space } else { gap }, Some(""))
             }
             Kind::Quote => ("", None),
             Kind::Word | Kind::Number if self.style.cells => (gap, None),
-            Kind::Word | Kind::Number => (
-                if opens { "" } else { gap_or_space },
-                Some(if before_quote && self.style.quote_prefixes.contains(&text) { "" } else { " " }),
-            ),
+            Kind::Word | Kind::Number => {
+                let is_prefix = before_quote && self.style.quote_prefixes.contains(&text);
+                let hugs = opens || self.last.is_some_and(|last| !last.apart && is_infix(last.raw));
+                let before = if hugs {
+                    ""
+                } else if in_text && !is_word(last_kind) {
+                    self.after_fresh.unwrap_or(gap)
+                } else if before_comment {
+                    space
+                } else {
+                    gap_or_space
+                };
+                let before_word = next.is_some_and(|next| is_word(next.kind));
+                let is_part = in_text && gap.is_empty() && !before_word;
+                (before, Some(if is_prefix || is_part { "" } else { " " }))
+            }
+            _ if in_text => match text {
+                "," | ":" | ";" | "." | "!" | "?" | ")" => ("", None),
+                _ => (gap, Some("")),
+            },
             _ => match text {
                 "(" | "[" | "{" => {
-                    let calls = last_kind == Kind::Word || matches!(last, ")" | "]");
+                    let calls = last_kind == Kind::Word && !self.is_keyword(last) || is_close(last);
                     (if calls || opens { "" } else { gap_or_space }, Some(""))
                 }
                 "." => ("", Some("")),
                 ")" | "]" | "}" => ("", None),
                 "," | ":" | ";" => ("", Some(space).filter(|space| !space.is_empty())),
                 "#" if self.style.comment == Some('#') => {
-                    (if self.after_newline() { "" } else { "  " }, Some(" "))
+                    let before = if gap.len() > 2 { gap } else { "  " };
+                    (if self.after_newline() { "" } else { before }, Some(" "))
                 }
+                "=" if airy && self.names_argument() => ("", Some("")),
                 "-" | "+" | "*" | "**" | "~" | "@" | "!" | "$"
                     if opens || last == "," || self.after_newline() =>
                 {
@@ -241,6 +334,22 @@ impl<'s> Writer<'s> {
                 _ => (space, if airy { Some(" ") } else { None }),
             },
         }
+    }
+
+    /// Whether `=` would name an argument or give a parameter its default: in brackets, behind a name with no type.
+    fn names_argument(&self) -> bool {
+        let mut depth = 0usize;
+        for (at, mark) in self.text.char_indices().rev() {
+            match mark {
+                ')' | ']' | '}' => depth += 1,
+                '(' | '[' | '{' if depth > 0 => depth -= 1,
+                '(' | ',' if depth == 0 => return !self.text[at..].contains(':'),
+                '[' | '{' if depth == 0 => return false,
+                '\n' if depth == 0 && !self.text[..at].trim_end().ends_with(['(', ',']) => return false,
+                _ => {}
+            }
+        }
+        false
     }
 
     /// Keeps two words, or a word and a number, apart; but not a column and its row.
@@ -408,6 +517,20 @@ fn is_word(kind: Kind) -> bool {
     matches!(kind, Kind::Word | Kind::Number)
 }
 
+fn is_open(raw: &str) -> bool {
+    matches!(raw, "(" | "[" | "{")
+}
+
+fn is_close(raw: &str) -> bool {
+    matches!(raw, ")" | "]" | "}")
+}
+
+/// A mark between two values, with as many blanks behind it as before.
+fn is_infix(raw: &str) -> bool {
+    matches!(raw, "=" | "==" | "!=" | "<" | ">" | "<=" | ">=" | "+" | "-" | "*" | "/" | "//" | "%" | "**")
+        || raw.len() > 1 && raw.ends_with('=')
+}
+
 /// Ends of names of programs that take options after `/`.
 const PROGRAMS: [&str; 4] = ["cmd", "exe", "bat", "com"];
 
@@ -421,12 +544,55 @@ fn hugs_left(raw: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::lang::{Language, powershell::PowerShell};
+    use crate::lang::{Language, powershell::PowerShell, python::Python};
+    use crate::lexeme::LexStyle;
     use crate::state::{State, align};
+
+    /// The edits that lead to a text give it, blanks and all.
+    #[track_caller]
+    fn check(style: &'static LexStyle, rows: &[(&str, &str)]) {
+        for (before, after) in rows {
+            let [before, after] = [before, after].map(|text| State::new((*text).to_owned(), style));
+            let events = align(&before, &after, 500).expect("short");
+            assert_eq!(before.apply(&events), after.text, "{} {events:?}", before.text);
+        }
+    }
+
+    #[test]
+    fn programs_are_laid_out_as_people_do() {
+        let rows = [
+            ("f(a, on'b')", "f(a, on='b')"),
+            ("f(a: True)", "f(a=True)"),
+            ("def f(a: int 3): pass", "def f(a: int = 3): pass"),
+            ("a 'b'", "a = 'b'"),
+            ("a[[0]*m]", "a = [[0]*m]"),
+            ("a = [['b', 'c']", "a = ['b', 'c']"),
+            ("def f(int a, int b):", "def f(a, b):"),
+            ("f(a = , b = 1)", "f(a, b = 1)"),
+            ("with a as :", "with a as f:"),
+            ("try ;", "try:"),
+            ("if a ;", "if a:"),
+            ("i++", "i+=1"),
+            ("f(lambda x: x  3, y)", "f(lambda x: x >= 3, y)"),
+            ("a = 'b +'", "a = 'b %s +'"),
+            ("a = 'x y'", "a = 'w x y'"),
+            ("a = '(b)'", "a = r'(b)'"),
+            ("for i in[1, 2:", "for i in[1, 2]:"),
+            ("if a in b):", "if a in (b):"),
+            ("x = 1     XXX", "x = 1     # XXX"),
+            ("if a:\n    # b", "if a:\n    pass  # b"),
+            ("def f(a-> int: pass", "def f(a) -> int: pass"),
+            ("a, json()", "a.json()"),
+            ("print str(a)", "print(str(a))"),
+            ("print sum(a)", "print(sum(a))"),
+            ("f type self, b)", "f(type(self), b)"),
+        ];
+        check(Python.style(), &rows);
+    }
 
     #[test]
     fn commands_are_laid_out_as_people_do() {
-        for (before, after) in [
+        let rows = [
             ("mysql -p db < a.sql", "& cmd /c \"mysql -p db < a.sql\""),
             ("az show --name <the name>", "az show --% --name <the name>"),
             ("\"C:\\a b\\c.exe\" -x d.txt", "& \"C:\\a b\\c.exe\" -x \"d.txt\""),
@@ -452,25 +618,19 @@ mod tests {
             ("$a = \"b `\"c`\" d\"", "$a = \"b \"c\" d\""),
             ("\"a b c", "\"a b c\""),
             ("a b c\n", "\"a b c\"\n"),
-        ] {
-            let [before, after] = [before, after].map(|text| State::new(text.to_owned(), PowerShell.style()));
-            let events = align(&before, &after, 500).expect("short");
-            assert_eq!(before.apply(&events), after.text, "{} {events:?}", before.text);
-        }
+        ];
+        check(PowerShell.style(), &rows);
     }
 
     #[test]
     fn blanks_go_around_braces_of_blocks() {
-        for (before, after) in [
+        let rows = [
             ("if ($a)\n    b\n}\n", "if ($a) {\n    b\n}\n"),
             ("{ f -a b | g", "{ f -a b } | g"),
             ("$a -f Get-B", "$a -f (Get-B)"),
             ("f {}\nif ($a) { b\n", "f {}\nif ($a) { b }\n"),
             ("if ($a) {\n    b\nc\n", "if ($a) {\n    b\n}\nc\n"),
-        ] {
-            let [before, after] = [before, after].map(|text| State::new(text.to_owned(), PowerShell.style()));
-            let events = align(&before, &after, 500).expect("short");
-            assert_eq!(before.apply(&events), after.text, "{events:?}");
-        }
+        ];
+        check(PowerShell.style(), &rows);
     }
 }

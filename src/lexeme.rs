@@ -57,6 +57,8 @@ pub struct LexStyle {
     pub phrases: &'static [&'static str],
     /// Words that belong to the quote after them.
     pub quote_prefixes: &'static [&'static str],
+    /// Words that stand apart from a bracket after them.
+    pub keywords: &'static [&'static str],
     /// The character that takes the meaning from the next one, inside strings.
     pub escape: Option<char>,
     /// Starts a comment that runs to the end of the line.

@@ -20,6 +20,7 @@ use super::noise::Profile;
 use super::tokens::Tokens;
 use super::train::collate;
 use crate::lang::{Dialect, Fault, Language};
+use crate::lexeme;
 use crate::protocol::{Aim, Proposal, Request, Step};
 use crate::state::{Event, State, align};
 
@@ -437,13 +438,35 @@ const ROUNDS: usize = 3;
 const SAMPLED_COST: f64 = 12.0;
 
 /// The blanks of an answer as they are when all of its edits are known, where it has others: on the way, a quote that
-/// closes may have been taken for one that opens.
+/// closes may have been taken for one that opens. Where the text is indented by tabs, so is what is new.
 fn lay_out(frame: &Frame, start: &State, text: &str) -> Option<String> {
     let answer = State::new(text.to_owned(), start.style());
-    let again = State::new(start.apply(&align(start, &answer, ALIGN_LIMIT)?), start.style());
-    let same =
-        again.len() == answer.len() && (0..again.len()).all(|idx| again.lexeme(idx) == answer.lexeme(idx));
+    let mut events = align(start, &answer, ALIGN_LIMIT)?;
+    let tabs = is_tabbed(start);
+    for event in events.iter_mut().filter(|_| tabs) {
+        if let Event::Insert { text, .. } | Event::Substitute { text, .. } = event
+            && text.strip_prefix('\n').is_some_and(|indent| indent.trim_start_matches(' ').is_empty())
+        {
+            *text = text.replace("    ", "\t");
+        }
+    }
+    let again = State::new(start.apply(&events), start.style());
+    let is_same = |idx: usize| {
+        let (here, there) = (again.lexeme(idx), answer.lexeme(idx));
+        here == there || tabs && here.starts_with('\n') && there.starts_with('\n')
+    };
+    let same = again.len() == answer.len() && (0..again.len()).all(is_same);
     (same && again.text != text && frame.faults(&again.text).is_empty()).then_some(again.text)
+}
+
+/// Whether lines are indented by tabs, and none by blanks.
+fn is_tabbed(state: &State) -> bool {
+    let mut indents = (0..state.len())
+        .filter(|idx| state.lexemes[*idx].kind == lexeme::Kind::Newline)
+        .map(|idx| state.raw(idx).trim_start_matches(['\r', '\n']))
+        .filter(|indent| !indent.is_empty())
+        .peekable();
+    indents.peek().is_some() && indents.all(|indent| !indent.contains(' '))
 }
 
 fn best_sites(

@@ -21,6 +21,7 @@ static STYLE: LexStyle = LexStyle {
     long_strings: LongStrings::None,
     phrases: &[],
     quote_prefixes: &[],
+    keywords: &[],
     escape: None,
     comment: None,
     airy: false,

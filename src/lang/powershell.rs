@@ -27,6 +27,7 @@ static STYLE: LexStyle = LexStyle {
     long_strings: LongStrings::Here,
     phrases: &["else if"],
     quote_prefixes: &[],
+    keywords: &[],
     escape: Some('`'),
     comment: Some('#'),
     airy: true,

@@ -27,6 +27,10 @@ static STYLE: LexStyle = LexStyle {
     long_strings: LongStrings::Triple,
     phrases: &[],
     quote_prefixes: &["r", "b", "f", "u", "R", "B", "F", "U", "rb", "br", "fr", "rf"],
+    keywords: &[
+        "and", "as", "assert", "await", "del", "elif", "else", "except", "for", "from", "if", "import", "in",
+        "is", "lambda", "not", "or", "raise", "return", "while", "with", "yield",
+    ],
     escape: Some('\\'),
     comment: Some('#'),
     airy: true,
