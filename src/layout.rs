@@ -124,7 +124,10 @@ impl<'s> Writer<'s> {
         } else if self.style.commands {
             // What follows a substitute stays where it is, unless words would touch; but blanks on one side
             // of a mark between two values ask for some on the other.
-            let stays = |last: Written| last.is_fresh && !matches!(last.raw, "=" | "+=" | "==" | "|" | "+");
+            let stays = |last: Written| {
+                last.is_fresh
+                    && !matches!(last.raw, "=" | "+=" | "==" | "|" | "+" | "@" | "$" | "(" | "[" | "::")
+            };
             let after_substitute = wanted.is_none() && self.last.is_some_and(stays);
             let known = longest.unwrap_or(blanks);
             if after_substitute {
@@ -211,7 +214,8 @@ impl<'s> Writer<'s> {
         } else if self.style.commands && replaced.is_some() {
             let longest = self.dropped.map(|(_, longest)| longest).filter(|_| before.is_empty());
             let known = longest.unwrap_or(before);
-            let requoted = [self.state.raw(idx), text].iter().all(|raw| raw.ends_with(['"', '\'']));
+            let requoted = [self.state.raw(idx), text].iter().all(|raw| raw.ends_with(['"', '\'']))
+                && !self.last.is_some_and(|last| last.is_fresh);
             if requoted { known } else { self.join(kind, text, known, idx + 1, self.dropped) }
         } else {
             self.separate(kind, before)
@@ -420,6 +424,7 @@ impl<'s> Writer<'s> {
                 (ESCAPED_QUOTE, _) if word => Some(true),
                 ("\\" | "/" | "." | "@" | "-" | "--", _) if word => Some(false),
                 (":", _) if kind == Kind::Number => Some(false),
+                (_, "\\") if rest.starts_with('"') => None,
                 ("(" | "[", _) | ("$" | "@", "(" | "{") | (_, "\\" | "," | ":" | ";" | ")" | "]") => {
                     Some(false)
                 }
@@ -607,6 +612,8 @@ mod tests {
             ("f -a>g", "f -a | g"),
             ("$a=1;$b=2 $c=3", "$a=1;$b=2;$c=3"),
             ("[Math]Round($a)", "[Math]::Round($a)"),
+            ("'C:\\a b\\c.exe' -x", "& \"C:\\a b\\c.exe\" -x"),
+            ("@{ \"a\": {b: 1} }", "@{ a = @{b = 1} }"),
             ("$f 'a' 'b'", "$f.Invoke('a', 'b')"),
             ("Join-Path Get-Location b", "Join-Path (Get-Location) b"),
             ("if $a.Contains($b) { c }", "if ($a.Contains($b)) { c }"),
