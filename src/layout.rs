@@ -342,13 +342,14 @@ impl<'s> Writer<'s> {
 
     /// Whether `=` would name an argument or give a parameter its default: in brackets, behind a name with no type.
     fn names_argument(&self) -> bool {
-        let mut depth = 0usize;
+        let (mut depth, mut start) = (0usize, None);
         for (at, mark) in self.text.char_indices().rev() {
             match mark {
                 ')' | ']' | '}' => depth += 1,
                 '(' | '[' | '{' if depth > 0 => depth -= 1,
-                '(' | ',' if depth == 0 => return !self.text[at..].contains(':'),
-                '[' | '{' if depth == 0 => return false,
+                '(' => return !self.text[start.unwrap_or(at)..].contains(':'),
+                '[' | '{' => return false,
+                ',' if depth == 0 => start = start.or(Some(at)),
                 '\n' if depth == 0 && !self.text[..at].trim_end().ends_with(['(', ',']) => return false,
                 _ => {}
             }
@@ -570,6 +571,8 @@ mod tests {
             ("f(a: True)", "f(a=True)"),
             ("def f(a: int 3): pass", "def f(a: int = 3): pass"),
             ("a 'b'", "a = 'b'"),
+            ("a, b f()", "a, b = f()"),
+            ("f(\n    a=1,\n    b 2\n)", "f(\n    a=1,\n    b=2\n)"),
             ("a[[0]*m]", "a = [[0]*m]"),
             ("a = [['b', 'c']", "a = ['b', 'c']"),
             ("def f(int a, int b):", "def f(a, b):"),
