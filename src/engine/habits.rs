@@ -101,12 +101,13 @@ impl Habit {
                         && !(*next == at && same_place(&self.edits[nth - 1].change, &edit.change))
                 })?;
             }
-            let old = || (at < state.len()).then(|| state.lexeme(at).into_owned());
+            let here = (at < state.len()).then_some(at);
             events.push(match &edit.change {
-                Change::Delete => Event::Delete { at: (at < state.len()).then_some(at)? },
+                Change::Delete => Event::Delete { at: here? },
                 Change::Insert(text) => Event::Insert { at, text: write(text, None, state, keywords, rng)? },
                 Change::Substitute(text) => {
-                    Event::Substitute { at, text: write(text, old(), state, keywords, rng)? }
+                    let old = state.lexeme(here?).into_owned();
+                    Event::Substitute { at, text: write(text, Some(old), state, keywords, rng)? }
                 }
             });
         }
@@ -170,4 +171,26 @@ fn is_slip(a: &str, b: &str) -> bool {
     let back = a[front..].iter().rev().zip(b[front..].iter().rev()).take_while(|(x, y)| x == y).count();
     let (left, right) = (a.len() - front - back, b.len() - front - back);
     left.max(right) <= 1 || (left == 2 && right == 2 && a[front] == b[front + 1] && a[front + 1] == b[front])
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+    use crate::lang::{Language, python::Python};
+
+    #[test]
+    fn the_end_of_a_text_is_not_changed() {
+        let read = |text: &str| State::new(text.to_owned(), Python.style());
+        // Blanks at the end are a lexeme without text, which can be changed where it is.
+        let habit = Habit::learn(&read("f(a) "), &read("f(a))"), &[]).expect("one edit");
+        assert!(matches!(habit.edits[0].change, Change::Substitute(_)));
+        let rng = &mut ChaCha8Rng::seed_from_u64(1);
+        let code = read("g(b)");
+        assert_eq!(habit.apply(&code, &code.hints(), &[], rng), None);
+        let code = read("g(b) ");
+        let events = habit.apply(&code, &code.hints(), &[], rng).expect("has a place");
+        assert_eq!(code.apply(&events), "g(b))");
+    }
 }
