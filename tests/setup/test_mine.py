@@ -1,0 +1,103 @@
+"""Tests of models/corpus/mine.py and pairs.py, on a repository of two commits."""
+
+import json
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+CORPUS = Path(__file__).resolve().parents[2] / "models" / "corpus"
+
+# Stands for `lastmile check --format json FOLDER`.
+JUDGE = """#!{python}
+import json, pathlib, sys
+for path in pathlib.Path(sys.argv[-1]).iterdir():
+    try:
+        compile(path.read_text(encoding="utf-8"), str(path), "exec")
+    except SyntaxError:
+        print(json.dumps({{"kind": "broken", "path": str(path)}}))
+"""
+
+BROKEN = "def total(prices:\n    return sum(prices)\n\n\nname = 1\nprint(total([1, 2]))\n"
+FIXED = "def total(prices):\n    return sum(prices)\n\n\nnames = 1\nprint(total([1, 2]))\n"
+NOTES = "# Notes\n\n```python\nprint({})\n```\n\n```sh\necho\n```\n"
+
+
+def run(*command, **options):
+    return subprocess.run(list(map(str, command)), check=True, capture_output=True, text=True, **options).stdout
+
+
+def commit(repo, files):
+    for name, text in files.items():
+        (repo / name).write_text(text, encoding="utf-8")
+    run("git", "add", ".", cwd=repo)
+    who = ["-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
+    run("git", *who, "commit", "-qm", "a change", cwd=repo)
+
+
+class Mine(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.root = Path(folder.name)
+        (self.root / "bench").mkdir()
+        self.judge = self.root / "judge"
+        self.judge.write_text(JUDGE.format(python=sys.executable), encoding="utf-8")
+        self.judge.chmod(0o755)
+        self.repo = self.root / "mirror" / "owner+name"
+        self.repo.mkdir(parents=True)
+        run("git", "init", "-q", ".", cwd=self.repo)
+        commit(self.repo, {"total.py": BROKEN, "notes.md": NOTES.format("'a"), "fine.py": "a = 1\n"})
+        commit(self.repo, {"total.py": FIXED, "notes.md": NOTES.format("'a'"), "fine.py": "a = 2\n"})
+
+    def mine(self, *more):
+        out = self.root / "out.jsonl"
+        run(
+            sys.executable, CORPUS / "mine.py", "python", "--mirror", self.root / "mirror", "--bench", self.root / "bench",
+            "--out", out, "--program", self.judge, *more,
+        )  # fmt: skip
+        return [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+
+    def test_what_a_commit_mended_is_a_pair(self):
+        pairs = {row["source"]["path"]: row for row in self.mine()}
+        self.assertEqual(set(pairs), {"total.py", "notes.md"})
+        self.assertIn("print('a)", pairs["notes.md"]["broken"])
+        self.assertIn("print('a')", pairs["notes.md"]["fixed"])
+        # Only what the fault needed, however much is around it.
+        self.assertIn("def total(prices:\n", pairs["total.py"]["broken"])
+        self.assertIn("def total(prices):\n", pairs["total.py"]["fixed"])
+        self.assertNotIn("names", pairs["total.py"]["fixed"])
+
+    def test_what_a_benchmark_holds_is_left_out(self):
+        row = {"lang": "python", "broken": "print('a\n", "fixed": "print('a')\n", "source": "nowhere"}
+        (self.root / "bench" / "rows.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
+        self.assertEqual([row["source"]["path"] for row in self.mine()], ["total.py"])
+        row["source"] = {"repo": "Owner/Name"}
+        (self.root / "bench" / "rows.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
+        self.assertEqual(self.mine(), [])
+
+    def test_of_some_only_markdown_is_read(self):
+        self.assertEqual([row["source"]["path"] for row in self.mine("--documents", "owner/name")], ["notes.md"])
+
+    def test_calibration_rows_are_never_trained_on(self):
+        published = [{"id": f"row-{n}", "broken": f"f({n}", "fixed": f"f({n})"} for n in range(50)]
+        (self.root / "published.jsonl").write_text("".join(json.dumps(row) + "\n" for row in published), encoding="utf-8")
+        mined = self.root / "mined.jsonl"
+        mined.write_text("".join(json.dumps(row) + "\n" for row in self.mine()), encoding="utf-8")
+        run(
+            sys.executable, CORPUS / "pairs.py", "--published", self.root / "published.jsonl", "--mined", mined, mined,
+            "--out", self.root,
+        )  # fmt: skip
+        read = lambda part: [
+            json.loads(line)["id"]
+            for line in (self.root / f"python.{part}.jsonl").read_text(encoding="utf-8").splitlines()
+        ]
+        held, trained = read("calibration"), read("pairs")
+        self.assertEqual(len(held) + len(trained), 50 + 2)
+        self.assertTrue(5 <= len(held) <= 15, held)
+        self.assertFalse(set(held) & set(trained))
+
+
+if __name__ == "__main__":
+    unittest.main()
