@@ -7,12 +7,14 @@ LANGUAGE is python or powershell. DIR of --mirror holds bare clones: owner+name,
 file that a commit changed, which the judge refuses before and accepts after; in Markdown, a fenced block of the language.
 Of what the commit changed, the fewest runs of lines that make it parse are kept, and of the file a few lines around them,
 as many as a draw says, as long as the judge still refuses the one and accepts the other. Of the lexemes that changed in
-there, the fewest that make it parse are kept, too, where only one choice of so few does. --program is asked what parses
-(`lastmile check`).
+there, the fewest that make it parse are kept, too, where only one choice of so few does. No part of a change is taken that
+loses words which the whole change keeps: whatever is in the way can be deleted, and nobody wanted that. --program is asked
+what parses (`lastmile check`; with `pwsh` on the machine it has the last word there).
 
-Left out: repositories that a benchmark row names; of those of --documents all but Markdown; merge conflicts; changes of more than 12 lexemes; texts
-over 200 kB or not UTF-8; pairs seen before, blanks and case apart; and every pair that holds, equals or is held by a row of
-BENCH/*.jsonl. Needs only the standard library.
+Left out: repositories that a benchmark row names; of those of --documents all but Markdown; merge conflicts; changes of more
+than 12 lexemes, or of more than half of the text; texts over 200 kB or not UTF-8; pairs seen before, blanks and case apart;
+blobs that a row of BENCH/*.jsonl was taken from; and every pair that equals a text of a row, or shares one of at least 40
+characters with it, the one in the other. Needs only the standard library.
 """
 
 import argparse
@@ -28,15 +30,21 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
+from repository import Blobs, git_dir
+
 SUFFIXES = {"python": [".py"], "powershell": [".ps1", ".psm1"]}
-FENCES = {"python": r"python3?|py|pycon", "powershell": r"powershell|powershell-interactive|azurepowershell|azurepowershell-interactive|ps1|posh|pwsh"}
+FENCES = {"python": r"python3?|py", "powershell": r"(?:powershell|azurepowershell)(?:-interactive)?|ps1|posh|pwsh"}
 MOST_BYTES = 200_000
 MOST_LEXEMES = 12
 MOST_RUNS = 6
+MOST_TRIES = 60  # of parts of a change with as many runs
 MOST_LINES = 14  # of context, on each side
-TRIES = 8
+WINDOWS = 8  # drawn for each pair
+HELD = 40  # characters from which on one text must not hold another
+AT_ONCE = 2000  # texts that the judge reads, and changes that are looked at
 PIECE = re.compile(r"\n[ \t]*|[ \t]+|\w+|\"\"\"|'''|[^\w\s]|\s")
 LEXEME = re.compile(r"\n[ \t]*(?=\S)|\w+|\"\"\"|'''|[^\w\s]")
+CONFLICT = re.compile(r"^(<<<<<<<|>>>>>>>)", re.MULTILINE)
 SEED = 5
 
 
@@ -44,42 +52,39 @@ def key(text):
     return re.sub(r"\s+", "", text).lower()
 
 
-def git(repo, *args, text_in=None):
-    return subprocess.run(["git", "--git-dir", repo, *args], input=text_in, capture_output=True, check=False).stdout
+def n_words(text):
+    return len(re.findall(r"\w+", text))
+
+
+def keeps_words(before, part, after):
+    """Whether a part of the change loses no more words than all of it."""
+    return n_words(part) >= min(n_words(before), n_words(after))
 
 
 def changes(repo, suffixes):
     """Blobs before and after each change of a file, and its path."""
     globs = [f"*{suffix}" for suffix in suffixes]
-    log = git(repo, "log", "--no-merges", "--diff-filter=M", "--raw", "--no-abbrev", "--no-renames", "--format=", "HEAD", "--", *globs)
+    log = ["log", "--no-merges", "--diff-filter=M", "--raw", "--no-abbrev", "--no-renames", "-z", "--format=", "HEAD"]
+    done = subprocess.run(["git", "--git-dir", repo, *log, "--", *globs], capture_output=True, check=True)
+    fields = (field.lstrip("\n") for field in done.stdout.decode("utf-8", "replace").split("\0"))
     seen = set()
-    for line in log.decode("utf-8", "replace").splitlines():
-        fields, _, path = line.partition("\t")
-        _, _, before, after, _ = fields.split()
+    for field in fields:
+        if not field.startswith(":"):
+            continue
+        path = next(fields)
+        _, _, before, after, _ = field.split()
         if (before, after) not in seen:
             seen.add((before, after))
             yield before, after, path
 
 
-def blobs(repo, names):
-    """Texts by the names of their blobs; what is large or no UTF-8 is missing."""
-    texts = {}
-    data = git(repo, "cat-file", "--batch", text_in="".join(f"{name}\n" for name in names).encode())
-    at = 0
-    while at < len(data):
-        end = data.index(b"\n", at)
-        head = data[at:end].split()
-        at = end + 1
-        if len(head) < 3:  # missing
-            continue
-        size = int(head[2])
-        if size <= MOST_BYTES:
-            try:
-                texts[head[0].decode()] = data[at : at + size].decode("utf-8-sig").replace("\r\n", "\n")
-            except UnicodeDecodeError:
-                pass
-        at += size + 1
-    return texts
+def read(blobs, blob):
+    """The text of a blob; None when it is absent, large or no UTF-8."""
+    data = blobs.read(blob)
+    try:
+        return None if data is None or len(data) > MOST_BYTES else data.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError:
+        return None
 
 
 def fenced(text, language):
@@ -94,27 +99,35 @@ class Judge:
     def __init__(self, program, language):
         self.program, self.suffix = program, SUFFIXES[language][0]
 
-    def accepts(self, texts):
-        """Which of the texts parse."""
-        texts = list(texts)
+    def verdicts(self, texts):
+        """Of each text, whether it parses; None when the judge did not read it."""
+        texts, verdicts = iter(texts), []
+        while part := list(itertools.islice(texts, AT_ONCE)):
+            verdicts += self.verdicts_of(part)
+        return verdicts
+
+    def verdicts_of(self, texts):
+        verdicts = [True] * len(texts)
         with tempfile.TemporaryDirectory() as folder:
             for idx, text in enumerate(texts):
                 Path(folder, f"{idx}{self.suffix}").write_text(text, encoding="utf-8", newline="")
-            done = subprocess.run(
-                [self.program, "check", "--format", "json", folder], capture_output=True, text=True, check=False, cwd=folder
-            )
-            if done.returncode not in (0, 1):
-                sys.exit(f"error: `{self.program} check` ended with {done.returncode}: {done.stderr.strip()[-300:]}")
-            refused = set()
-            for line in done.stdout.splitlines():
-                row = json.loads(line)
-                if path := row.get("path"):
-                    refused.add(int(Path(path).stem))
-        return [idx not in refused for idx in range(len(texts))]
+            command = [self.program, "check", "--format", "json", folder]
+            done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False, cwd=folder)
+        if done.returncode not in (0, 1):
+            sys.exit(f"error: `{self.program} check` ended with {done.returncode}: {done.stderr.strip()[-300:]}")
+        # Not `splitlines`: messages hold what it takes for the end of a line.
+        for row in map(json.loads, filter(None, done.stdout.split("\n"))):
+            verdicts[int(Path(row["path"]).stem)] = False if row["kind"] == "broken" else None
+        return verdicts
+
+    def mended(self, pairs):
+        """The pairs of which the judge refuses the first text and accepts the second."""
+        refused = [pair for pair, verdict in zip(pairs, self.verdicts(pair[0] for pair in pairs)) if verdict is False]
+        return [pair for pair, verdict in zip(refused, self.verdicts(pair[1] for pair in refused)) if verdict]
 
 
 def runs(before, after):
-    """The runs of lines that differ, as (start, end, replacement) of the lines before."""
+    """The lines before, and the runs of them that differ, as (start, end, replacement)."""
     old, new = before.split("\n"), after.split("\n")
     matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
     return old, [(i, j, new[k:m]) for tag, i, j, k, m in matcher.get_opcodes() if tag != "equal"]
@@ -153,81 +166,100 @@ def window(lines, chosen, rng):
     return cut(before), cut(after)
 
 
+def parts_of_runs(before, after):
+    """The lines before, and parts of the change by runs of lines, smallest first."""
+    lines, every = runs(before, after)
+    sizes = range(1, min(3, len(every)) + 1) if len(every) <= 40 else []
+    parts = [part for n in sizes for part in itertools.islice(itertools.combinations(every, n), MOST_TRIES)]
+    if 3 < len(every) <= MOST_RUNS:
+        parts.append(tuple(every))
+    return lines, [part for part in parts if keeps_words(before, patched(lines, part), after)]
+
+
+def least_runs(pairs, judge):
+    """Each pair's lines before, and the fewest runs of the change that make it parse."""
+    for before, after, path in pairs:
+        lines, parts = parts_of_runs(before, after)
+        verdicts = judge.verdicts(patched(lines, part) for part in parts)
+        chosen = next(itertools.compress(parts, verdicts), None)
+        if chosen and 0 < n_lexemes(lines, chosen) <= MOST_LEXEMES:
+            yield lines, chosen, path
+
+
 def smaller(before, after):
-    """States on the way from one text to the other, as (number of changes, text); the last has all but changes of blanks."""
+    """States on the way from one text to the other, changes of blanks apart, with how many changes lead there."""
     old, new = (PIECE.findall(text) for text in (before, after))
     blocks = difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
     blank = lambda i, j, k, m: not "".join(old[i:j] + new[k:m]).strip(" \t")
     steps = [(i, j, k, m) for tag, i, j, k, m in blocks if tag != "equal" and not blank(i, j, k, m)]
-    if not 1 < len(steps) <= MOST_LEXEMES:
+    if len(steps) > MOST_LEXEMES:
         return
-    for n in range(1, min(3, len(steps) - 1) + 1):
+    for n in range(1, min(4, len(steps))):
         for chosen in itertools.combinations(steps, n):
             out, at = [], 0
             for i, j, k, m in chosen:
                 out += old[at:i] + new[k:m]
                 at = j
-            yield n, "".join(out + old[at:])
+            text = "".join(out + old[at:])
+            if keeps_words(before, text, after):
+                yield n, text
 
 
-def least_change(pairs, judge):
-    """The pairs with the smallest part of the change that parses, where there is one such part."""
-    tries = [(idx, n, text) for idx, (before, after) in enumerate(pairs) for n, text in smaller(before, after)]
-    fine = {}
-    for (idx, n, text), accepted in zip(tries, judge.accepts(text for *_, text in tries)):
-        if accepted and n == fine.setdefault(idx, (n, []))[0]:
-            fine[idx][1].append(text)
-    only = {idx: texts[0] for idx, (_, texts) in fine.items() if len(texts) == 1}
-    return [(before, only.get(idx, after)) for idx, (before, after) in enumerate(pairs)]
+def least_change(before, after, judge):
+    """The smallest part of the change that parses, where there is one such part; else all of it."""
+    tries = list(smaller(before, after))
+    fine = [one for one, verdict in zip(tries, judge.verdicts(text for _, text in tries)) if verdict]
+    least = [text for n, text in fine if n == fine[0][0]]
+    return least[0] if len(least) == 1 else after
 
 
-def mine(repo, name, language, suffixes, judge):
-    found = []
+def mine(repo, name, language, suffixes, barred, judge):
+    """Pairs of a repository, with the path of each, and what was counted on the way."""
     rng = random.Random(f"{SEED} {name}")
-    todo = list(changes(repo, suffixes))
-    for start in range(0, len(todo), 4000):
-        part = todo[start : start + 4000]
-        texts = blobs(repo, {name for before, after, _ in part for name in (before, after)})
+    todo = [change for change in changes(repo, suffixes) if barred.isdisjoint(change[:2])]
+    blobs, found = Blobs(repo), []
+    for start in range(0, len(todo), AT_ONCE):
         pairs = []
-        for before, after, path in part:
-            if before not in texts or after not in texts:
+        for before, after, path in todo[start : start + AT_ONCE]:
+            texts = read(blobs, before), read(blobs, after)
+            if None in texts:
                 continue
             if path.endswith(".md"):
-                old, new = fenced(texts[before], language), fenced(texts[after], language)
-                if len(old) == len(new):
-                    pairs += [(x, y, path) for x, y in zip(old, new) if x != y]
+                old, new = (fenced(text, language) for text in texts)
+                pairs += [(x, y, path) for x, y in zip(old, new) if x != y and len(old) == len(new)]
             else:
-                pairs.append((texts[before], texts[after], path))
-        pairs = [pair for pair in pairs if not re.search(r"^(<<<<<<<|>>>>>>>)", pair[0], re.MULTILINE)]
-        pairs = [pair for pair, fine in zip(pairs, judge.accepts(pair[0] for pair in pairs)) if not fine]
-        found += [pair for pair, fine in zip(pairs, judge.accepts(pair[1] for pair in pairs)) if fine]
-    # The fewest runs of lines that make it parse.
-    tries = []
-    for idx, (before, after, _) in enumerate(found):
-        lines, all_runs = runs(before, after)
-        if len(all_runs) > 40:
-            continue
-        for n in range(1, min(3, len(all_runs)) + 1):
-            tries += [(idx, lines, chosen) for chosen in itertools.islice(itertools.combinations(all_runs, n), 60)]
-        if 3 < len(all_runs) <= MOST_RUNS:
-            tries.append((idx, lines, tuple(all_runs)))
-    least = {}
-    for one, fine in zip(tries, judge.accepts(patched(lines, chosen) for _, lines, chosen in tries)):
-        if fine:
-            least.setdefault(one[0], one)
-    rows, drawn = [], []
-    for idx, lines, chosen in least.values():
-        if 0 < n_lexemes(lines, chosen) <= MOST_LEXEMES:
-            drawn += [(idx, *window(lines, chosen, rng)) for _ in range(TRIES)]
-    fine = zip(judge.accepts(x for _, x, _ in drawn), judge.accepts(y for _, _, y in drawn))
-    cut = {}
-    for (idx, before, after), (before_fine, after_fine) in zip(drawn, fine):
+                pairs.append((*texts, path))
+        found += judge.mended([pair for pair in pairs if not CONFLICT.search(pair[0])])
+    blobs.close()
+    rows, n_small = [], 0
+    for lines, chosen, path in least_runs(found, judge):
+        n_small += 1
+        drawn = [window(lines, chosen, rng) for _ in range(WINDOWS)]
         # What was indented as a whole was so by the Markdown around it.
-        if after_fine and not before_fine and not before[:1].isspace():
-            cut.setdefault(idx, (before, after))
-    for idx, (before, after) in zip(cut, least_change(cut.values(), judge)):
-        rows.append({"broken": before, "fixed": after, "source": {"repo": name, "path": found[idx][2]}})
-    return rows, {"changes": len(todo), "mended": len(found), "small": len(least), "pairs": len(rows)}
+        drawn = [pair for pair in drawn if not pair[0][:1].isspace() and 2 * len(key(pair[1])) >= len(key(pair[0]))]
+        for before, after in judge.mended(drawn)[:1]:
+            rows.append((before, least_change(before, after, judge), path))
+    return rows, {"changes": len(todo), "mended": len(found), "small": n_small, "pairs": len(rows)}
+
+
+class Bench:
+    """What must not be trained on."""
+
+    def __init__(self, folder, language):
+        self.repositories, self.blobs, self.texts = set(), set(), set()
+        for path in sorted(folder.glob("*.jsonl")):
+            for row in map(json.loads, path.open(encoding="utf-8")):
+                source = row.get("source") or {}
+                source = source if isinstance(source, dict) else {"repo": source}
+                self.repositories.add(source.get("repo", "").lower())
+                self.blobs |= {source.get(blob) for blob in ("old_blob", "new_blob")} - {None}
+                if row["lang"] == language:
+                    self.texts |= {key(row[part]) for part in ("broken", "fixed", "fixed_min") if row.get(part)}
+        self.long = [text for text in self.texts if len(text) >= HELD]
+
+    def holds(self, text):
+        shares = lambda other: other in text or len(text) >= HELD and text in other
+        return text in self.texts or any(map(shares, self.long))
 
 
 def main():
@@ -240,43 +272,29 @@ def main():
     parser.add_argument("--documents", nargs="*", default=[], help="repositories of which only Markdown is read")
     parser.add_argument("--only", nargs="*", default=[], help="read no other repositories")
     args = parser.parse_args()
-    barred, rows = set(), []
-    for path in sorted(args.bench.glob("*.jsonl")):
-        for line in path.open(encoding="utf-8"):
-            row = json.loads(line)
-            source = row.get("source")
-            barred.add((source.get("repo") if isinstance(source, dict) else source or "").lower())
-            if row["lang"] == args.language:
-                rows += [key(row[part]) for part in ("broken", "fixed") if row.get(part)]
-    held = {text for text in rows if len(text) >= 40}
-    exact = set(rows)
-    judge = Judge(args.program, args.language)
-    seen, counts, n = set(), {}, 0
+    documents, only = ({name.lower() for name in names} for names in (args.documents, args.only))
+    bench, judge = Bench(args.bench, args.language), Judge(args.program, args.language)
+    seen, total = set(), Counter()
     with args.out.open("w", encoding="utf-8") as out:
         for folder in sorted(args.mirror.iterdir()):
             name = folder.name.replace("+", "/")
-            repo = next((path for path in (folder / "repo", folder / ".git", folder) if (path / "objects").is_dir()), None)
-            if repo is None or name.lower() in barred or args.only and name not in args.only:
+            repo = git_dir(args.mirror, name)
+            if repo is None or name.lower() in bench.repositories or only and name.lower() not in only:
                 continue
-            suffixes = [".md"] if name in args.documents else [*SUFFIXES[args.language], ".md"]
-            pairs, count = mine(repo, name, args.language, suffixes, judge)
-            for pair in pairs:
-                before, after = key(pair["broken"]), key(pair["fixed"])
-                if (before, after) in seen or before in exact or after in exact:
+            suffixes = [".md"] if name.lower() in documents else [*SUFFIXES[args.language], ".md"]
+            pairs, count = mine(repo, name, args.language, suffixes, bench.blobs, judge)
+            total.update(count, repositories=1)
+            for before, after, path in pairs:
+                keys = key(before), key(after)
+                if keys in seen or any(map(bench.holds, keys)):
                     continue
-                if any(text in before or text in after or len(before) >= 40 and before in text for text in held):
-                    continue
-                seen.add((before, after))
-                digest = hashlib.sha256(f"{before}\n{after}".encode()).hexdigest()[:16]
-                out.write(json.dumps({"id": f"mined-{digest}", "lang": args.language, **pair}, ensure_ascii=False) + "\n")
-                n += 1
+                seen.add(keys)
+                digest = hashlib.sha256("\n".join(keys).encode()).hexdigest()[:16]
+                row = {"id": f"mined-{digest}", "lang": args.language, "broken": before, "fixed": after}
+                out.write(json.dumps({**row, "source": {"repo": name, "path": path}}, ensure_ascii=False) + "\n")
             out.flush()
-            counts[name] = count
-            print(f"{name}: {count}; {n} in all", file=sys.stderr, flush=True)
-    total = Counter()
-    for count in counts.values():
-        total.update(count)
-    print(json.dumps({"repositories": len(counts), **total, "kept": n}))
+            print(f"{name}: {count}; {len(seen)} in all", file=sys.stderr, flush=True)
+    print(json.dumps({**total, "kept": len(seen)}))
 
 
 if __name__ == "__main__":

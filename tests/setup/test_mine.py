@@ -19,8 +19,9 @@ for path in pathlib.Path(sys.argv[-1]).iterdir():
         print(json.dumps({{"kind": "broken", "path": str(path)}}))
 """
 
-BROKEN = "def total(prices:\n    return sum(prices)\n\n\nname = 1\nprint(total([1, 2]))\n"
-FIXED = "def total(prices):\n    return sum(prices)\n\n\nnames = 1\nprint(total([1, 2]))\n"
+TOTAL = "total_of_all_that_is_in_the_basket_of_a_person"
+BROKEN = f"def {TOTAL}(prices:\n    return sum(prices)\n\n\nname = 1\nprint({TOTAL}([1, 2]))\n"
+FIXED = f"def {TOTAL}(prices):\n    return sum(prices)\n\n\nnames = 1\nprint({TOTAL}([1, 2]))\n"
 NOTES = "# Notes\n\n```python\nprint({})\n```\n\n```sh\necho\n```\n"
 
 
@@ -65,20 +66,36 @@ class Mine(unittest.TestCase):
         self.assertIn("print('a)", pairs["notes.md"]["broken"])
         self.assertIn("print('a')", pairs["notes.md"]["fixed"])
         # Only what the fault needed, however much is around it.
-        self.assertIn("def total(prices:\n", pairs["total.py"]["broken"])
-        self.assertIn("def total(prices):\n", pairs["total.py"]["fixed"])
+        self.assertIn(f"def {TOTAL}(prices:", pairs["total.py"]["broken"])
+        self.assertIn(f"def {TOTAL}(prices):", pairs["total.py"]["fixed"])
         self.assertNotIn("names", pairs["total.py"]["fixed"])
 
+    def paths(self, *more, bench=None):
+        if bench:
+            row = {"lang": "python", "broken": "a b", "fixed": "a", "source": "nowhere", **bench}
+            (self.root / "bench" / "rows.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
+        return sorted(row["source"]["path"] for row in self.mine(*more))
+
     def test_what_a_benchmark_holds_is_left_out(self):
-        row = {"lang": "python", "broken": "print('a\n", "fixed": "print('a')\n", "source": "nowhere"}
-        (self.root / "bench" / "rows.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
-        self.assertEqual([row["source"]["path"] for row in self.mine()], ["total.py"])
-        row["source"] = {"repo": "Owner/Name"}
-        (self.root / "bench" / "rows.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
-        self.assertEqual(self.mine(), [])
+        self.assertEqual(self.paths(bench={"fixed": "print('a')\n"}), ["total.py"])
+        self.assertEqual(self.paths(bench={"fixed_min": f"{TOTAL}(prices"}), ["notes.md"])
+        self.assertEqual(self.paths(bench={"fixed": f"{BROKEN}{FIXED}", "broken": NOTES}), ["notes.md"])
+        blob = run("git", "rev-parse", "HEAD:total.py", cwd=self.repo).strip()
+        self.assertEqual(self.paths(bench={"source": {"repo": "a/b", "new_blob": blob}}), ["notes.md"])
+        self.assertEqual(self.paths(bench={"source": {"repo": "Owner/Name"}}), [])
 
     def test_of_some_only_markdown_is_read(self):
-        self.assertEqual([row["source"]["path"] for row in self.mine("--documents", "owner/name")], ["notes.md"])
+        self.assertEqual(self.paths("--documents", "Owner/Name"), ["notes.md"])
+
+    def test_what_only_got_out_of_the_way_is_no_fix(self):
+        # The words alone parse without the brackets around them.
+        commit(self.repo, {"ärger.py": "print(total of them, 1)\n"})
+        commit(self.repo, {"ärger.py": "print(total_of(them), 1)\n"})
+        commit(self.repo, {"gone.py": "x = 1\ndef f(:\n"})
+        commit(self.repo, {"gone.py": "x = 1\n"})
+        pairs = {row["source"]["path"]: row["fixed"].strip() for row in self.mine()}
+        self.assertEqual(pairs["ärger.py"], "print(total_of(them), 1)")
+        self.assertTrue(pairs.get("gone.py", "x = 1").startswith("x = 1"), pairs)
 
     def test_calibration_rows_are_never_trained_on(self):
         published = [{"id": f"row-{n}", "broken": f"f({n}", "fixed": f"f({n})"} for n in range(50)]
