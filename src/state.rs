@@ -42,7 +42,7 @@ pub struct State {
     pub lexemes: Vec<Lexeme>,
     style: &'static LexStyle,
     /// Blanks that every line starts with; the model does not see them.
-    pub(crate) margin: String,
+    pub margin: String,
     pub(crate) crlf: bool,
 }
 
@@ -77,9 +77,15 @@ impl State {
 
     /// The lexeme as the model sees it: line ends are `\n` and indentation counts from the margin.
     pub fn lexeme(&self, idx: usize) -> Cow<'_, str> {
+        self.lexeme_from(idx, &self.margin)
+    }
+
+    /// The same with indentation that counts from the margin of another text, where the line has as much.
+    pub fn lexeme_from(&self, idx: usize, margin: &str) -> Cow<'_, str> {
         let whole = canonical(&self.text, &self.lexemes, idx);
-        match whole.strip_prefix('\n').and_then(|indent| indent.strip_prefix(self.margin.as_str())) {
-            Some(indent) if !self.margin.is_empty() => format!("\n{indent}").into(),
+        let Some(indent) = whole.strip_prefix('\n') else { return whole };
+        match indent.strip_prefix(margin).or_else(|| indent.strip_prefix(self.margin.as_str())) {
+            Some(rest) if rest.len() < indent.len() => format!("\n{rest}").into(),
             _ => whole,
         }
     }
@@ -153,13 +159,13 @@ pub fn kind_of(text: &str, style: &LexStyle) -> Kind {
 }
 
 /// The fewest events that turn `before` into `after`, by Levenshtein distance on lexemes; blanks do
-/// not count. `None` when more than `limit` rows of the table would be needed.
+/// not count, indentation counts from the margin of `before`. `None` when more than `limit` rows of the table would be needed.
 ///
 /// Common ends are trimmed first, the front before the back, so that of equal alignments the
 /// rightmost is taken, always.
 pub fn align(before: &State, after: &State, limit: usize) -> Option<Vec<Event>> {
     let xs: Vec<_> = (0..before.len()).map(|idx| before.lexeme(idx)).collect();
-    let ys: Vec<_> = (0..after.len()).map(|idx| after.lexeme(idx)).collect();
+    let ys: Vec<_> = (0..after.len()).map(|idx| after.lexeme_from(idx, &before.margin)).collect();
     let front = xs.iter().zip(&ys).take_while(|(x, y)| x == y).count();
     let back = xs[front..].iter().rev().zip(ys[front..].iter().rev()).take_while(|(x, y)| x == y).count();
     let (xs, ys) = (&xs[front..xs.len() - back], &ys[front..ys.len() - back]);
@@ -246,6 +252,9 @@ mod tests {
             ("import a b", "import a, b"),
             (">>> x = 1\n", "x = 1\n"),
             ("foo bar(x)", "foo.bar(x)"),
+            // Without what stands at the edge, all lines have a margin.
+            ("--\n    x = 1\n    y = 2\n", "\n    x = 1\n    y = 2\n"),
+            ("    x = 1\ny = 2\n    if z:\n        w\n", "    x = 1\n    y = 2\n    if z:\n        w\n"),
         ] {
             check(before, after, after);
         }
