@@ -1117,6 +1117,9 @@ fn is_bracket(raw: &str) -> bool {
     is_open(raw) || is_close(raw)
 }
 
+/// Characters that look alike, or share a key but for shift.
+const ALIKE: [(char, char); 5] = [('l', '1'), ('O', '0'), ('o', '0'), ('I', '1'), ('_', '-')];
+
 /// Drops, doubles, swaps or changes one letter.
 pub(super) fn typo(word: &str, rng: &mut ChaCha8Rng) -> Option<String> {
     let mut chars: Vec<char> = word.chars().collect();
@@ -1124,6 +1127,11 @@ pub(super) fn typo(word: &str, rng: &mut ChaCha8Rng) -> Option<String> {
         return None;
     }
     let at = rng.random_range(0..chars.len());
+    let alike = ALIKE.iter().find(|(right, _)| *right == chars[at]);
+    if let Some((_, wrong)) = alike.filter(|_| rng.random_bool(0.3)) {
+        chars[at] = *wrong;
+        return Some(chars.into_iter().collect());
+    }
     match rng.random_range(0..10) {
         0..3 => {
             chars.remove(at);
@@ -1202,6 +1210,8 @@ mod tests {
         check(Damage::BareCall, "print('a')\n", "print 'a'\n");
         check(Damage::ConfuseWord, "elif x:\n", "else if x:\n");
         check(Damage::ConfuseMark, "if a == 1:\n", "if a = 1:\n");
+        check(Damage::ConfuseMark, "x = a[b + 1]\n", "x = a[b = 1]\n");
+        check(Damage::Typo, "lst = 1\n", "1st = 1\n");
         check(Damage::DropMark, "for x in y:\n", "for x in y\n");
         check(Damage::DropQuote, "a = 'b'\n", "a = 'b\n");
         check(Damage::Unquote, "open('a.txt')\n", "open(a.txt)\n");
