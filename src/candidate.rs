@@ -14,6 +14,8 @@ pub struct Choice {
     pub score: f64,
     /// Logarithm of the probability that nothing is left to edit.
     pub rest: f64,
+    /// Its score less that of the likeliest path that the search left open; infinite where it left none.
+    pub lead: f64,
     pub votes: u32,
     pub trace: Option<Trace>,
 }
@@ -35,6 +37,8 @@ pub struct Candidate {
     pub score: f64,
     /// Least of its choices.
     pub rest: f64,
+    /// Least of its choices.
+    pub lead: f64,
     /// Fewest votes of its choices.
     pub votes: u32,
     pub n_windows: usize,
@@ -45,7 +49,15 @@ pub struct Candidate {
 impl Candidate {
     /// One of which nothing but the text is known.
     pub fn of_text(text: String) -> Self {
-        Self { text, score: 0.0, rest: 0.0, votes: 0, n_windows: 1, trajectory: Vec::new() }
+        Self {
+            text,
+            score: 0.0,
+            rest: 0.0,
+            lead: f64::INFINITY,
+            votes: 0,
+            n_windows: 1,
+            trajectory: Vec::new(),
+        }
     }
 }
 
@@ -70,6 +82,7 @@ pub fn combine(text: &str, windows: &[Vec<Choice>], k: usize) -> Vec<Candidate> 
             text: after,
             score: chosen().map(|choice| choice.score).sum(),
             rest: chosen().map(|choice| choice.rest).fold(0.0, f64::min),
+            lead: chosen().map(|choice| choice.lead).fold(f64::INFINITY, f64::min),
             votes: chosen().map(|choice| choice.votes).min().unwrap_or_default(),
             n_windows: windows.len(),
             trajectory: chosen().filter_map(|choice| choice.trace.clone()).collect(),
@@ -157,7 +170,14 @@ mod tests {
     use super::*;
 
     fn choice(before: &str, after: &str, score: f64) -> Choice {
-        Choice { edit: Edit::between(before, after), score, rest: 0.0, votes: 0, trace: None }
+        Choice {
+            edit: Edit::between(before, after),
+            score,
+            rest: 0.0,
+            lead: f64::INFINITY,
+            votes: 0,
+            trace: None,
+        }
     }
 
     fn texts(candidates: &[Candidate]) -> Vec<&str> {

@@ -255,6 +255,7 @@ fn ask_engine(
             edit: Edit::between(before, &proposal.text).shifted(span.start),
             score: proposal.score,
             rest: proposal.rest,
+            lead: proposal.lead.unwrap_or(f64::INFINITY),
             votes: proposal.votes,
             trace: ask.trace.then(|| Trace {
                 first_line: place(text, span.start).line,
@@ -293,6 +294,7 @@ mod tests {
                 text: window.replacen(find, put, 1),
                 score: -f64::from(rank),
                 rest: 0.0,
+                lead: None,
                 votes: 0,
                 steps: Vec::new(),
             });

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Raised when an older reader would misread a message.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// The engine's first line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,6 +91,9 @@ pub struct Proposal {
     /// Logarithm of the probability that nothing is left to edit in it; part of the score, too.
     #[serde(default)]
     pub rest: f64,
+    /// Its score less that of the likeliest path that the search left open, at least; absent where it left none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lead: Option<f64>,
     /// How many sampled chains ended here.
     #[serde(default)]
     pub votes: u32,

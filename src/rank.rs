@@ -160,7 +160,7 @@ pub fn rank_by_tests(repairs: &mut [Ranked], is_broken: bool) {
 fn features(before: &State, n_faults: usize, repairs: &[Verified], rank: usize) -> Features {
     let candidate = repairs[rank].candidate();
     let rival = repairs.iter().enumerate().find(|(idx, _)| *idx != rank).map(|(_, rival)| rival);
-    let gap = rival.map_or(NO_RIVAL, |rival| candidate.score - rival.candidate().score);
+    let gap = rival.map_or(NO_RIVAL, |rival| candidate.score - rival.candidate().score).min(candidate.lead);
     let after = State::new(candidate.text.clone(), before.style());
     let events = align(before, &after, MAX_ALIGNED);
     let n_events = events.as_ref().map_or(MAX_ALIGNED, Vec::len);
@@ -217,7 +217,7 @@ impl Changes {
     }
 }
 
-/// The gap to the second best when there is none: as good as a clear lead.
+/// The gap to the second best when there is none, found or left open: as good as a clear lead.
 const NO_RIVAL: f64 = 8.0;
 
 /// Lexemes between the first and the last change beyond which a repair counts as very large.
@@ -252,6 +252,16 @@ mod tests {
         );
         assert_eq!(ranked[1].applicability, Applicability::NeedsReview);
         assert_eq!(ranked[1].confidence, None);
+    }
+
+    #[test]
+    fn what_the_search_left_open_is_a_rival() {
+        let candidate = |lead| Candidate { score: -1.0, lead, ..Candidate::of_text("f()".to_owned()) };
+        let gap = |lead| {
+            let verified = verify("f(", candidate(lead), &Python, Dialect::default()).expect("parses");
+            rank("f(", 1, &Python, None, vec![verified])[0].features[3]
+        };
+        assert_eq!((gap(f64::INFINITY), gap(0.5), gap(-20.0)), (NO_RIVAL, 0.5, -NO_RIVAL));
     }
 
     #[test]

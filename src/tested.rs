@@ -200,6 +200,7 @@ mod tests {
                 text: (*text).to_owned(),
                 score: -f64::from(rank),
                 rest: 0.0,
+                lead: None,
                 votes: 0,
                 steps: Vec::new(),
             });

@@ -180,11 +180,12 @@ impl Denoiser {
         let n_judged = self.limits.judged_bytes / n_bytes.max(1);
         let mut n_read = 0;
         for _ in 0..self.limits.n_batches {
-            if n_read >= self.limits.read_lexemes && !search.goals.is_empty() {
+            let is_enough = n_read >= self.limits.read_lexemes && !search.goals.is_empty();
+            if is_enough || Instant::now() >= deadline {
                 return;
             }
             let batch = search.next(self.limits.batch);
-            if batch.is_empty() || Instant::now() >= deadline {
+            if batch.is_empty() {
                 return;
             }
             let state = |idx: usize| State::new(search.nodes[idx].text.clone(), self.language.style());
@@ -197,12 +198,13 @@ impl Denoiser {
             n_read += states.iter().map(State::len).sum::<usize>();
             let faults: Vec<Vec<Fault>> = states.iter().map(|state| frame.faults(&state.text)).collect();
             let readings = self.read(&states, &faults, &vec![0; states.len()]);
-            for ((idx, state), reading) in batch.into_iter().zip(&states).zip(readings) {
+            for (nth, (state, reading)) in states.iter().zip(readings).enumerate() {
+                let idx = batch[nth];
                 search.nodes[idx].noise = reading.noise;
                 for leap in self.leaps(&reading.moves, frame.before.len() + frame.after.len()) {
                     if search.n_judged >= n_judged || search.n_judged % 64 == 63 && Instant::now() >= deadline
                     {
-                        return;
+                        return search.leave(&batch[nth..]);
                     }
                     search.visit(idx, state, leap, frame);
                 }
@@ -411,6 +413,7 @@ impl Denoiser {
         let accepted = goals.into_iter().filter(|(text, _)| {
             !frame.after.is_empty() || self.language.accepts(&request.text, &whole(text), frame.dialect)
         });
+        let open = search.open.peek().map(|(score, _)| score.0).filter(|score| *score >= search.bound);
         let start = State::new(request.text[request.start..request.end].to_owned(), self.language.style());
         let mut seen = HashSet::new();
         accepted
@@ -419,7 +422,8 @@ impl Denoiser {
             .take(request.k.max(1))
             .map(|(text, goal)| {
                 let steps = if request.trace { search.steps(&goal, self.language) } else { Vec::new() };
-                Proposal { score: goal.score, rest: goal.rest, votes: goal.votes, steps, text }
+                let lead = open.map(|open| goal.score - open);
+                Proposal { score: goal.score, rest: goal.rest, lead, votes: goal.votes, steps, text }
             })
             .collect()
     }
@@ -452,7 +456,7 @@ fn lay_out(frame: &Frame, start: &State, text: &str) -> Option<String> {
     }
     let again = State::new(start.apply(&events), start.style());
     let is_same = |idx: usize| {
-        let (here, there) = (again.lexeme(idx), answer.lexeme(idx));
+        let (here, there) = (again.lexeme(idx), answer.lexeme_from(idx, &again.margin));
         here == there || tabs && here.starts_with('\n') && there.starts_with('\n')
     };
     let same = again.len() == answer.len() && (0..again.len()).all(is_same);
@@ -495,6 +499,11 @@ fn leap(moves: &[Move], rng: &mut ChaCha8Rng) -> Vec<Event> {
         }
     }
     taken.into_iter().map(|one| one.event).collect()
+}
+
+/// Logarithm of the probability of taking all of these.
+fn chance(moves: &[Move]) -> f64 {
+    moves.iter().map(|one| one.chance).sum()
 }
 
 /// A text that the judge accepts.
@@ -561,6 +570,12 @@ impl Search {
             .collect()
     }
 
+    /// Puts states back that were not followed to the end: what is left of them is no likelier than they are.
+    fn leave(&mut self, nodes: &[usize]) {
+        let open = nodes.iter().map(|node| (Ordered(self.nodes[*node].score), std::cmp::Reverse(*node)));
+        self.open.extend(open);
+    }
+
     /// Paths only get less likely: behind the last goal that is wanted nothing can come back.
     fn tighten(&mut self) {
         let mut scores: Vec<f64> = self.goals.values().map(|goal| goal.score).collect();
@@ -572,7 +587,7 @@ impl Search {
 
     /// Judges the state after `moves`: a goal is kept, anything else stays open.
     fn visit(&mut self, parent: usize, state: &State, moves: Vec<Move>, frame: &Frame) {
-        let score = self.nodes[parent].score + moves.iter().map(|one| one.chance).sum::<f64>();
+        let score = self.nodes[parent].score + chance(&moves);
         let depth = self.nodes[parent].depth + moves.len();
         if score < self.bound || depth > DEEPEST {
             return;
@@ -620,7 +635,7 @@ impl Search {
         if !self.seen.insert(text.clone()) || !frame.faults(&text).is_empty() {
             return None;
         }
-        let score = goal.score + sure.iter().map(|one| one.chance).sum::<f64>();
+        let score = goal.score + chance(&sure);
         let parent = goal.node.clone();
         self.nodes.push(Node {
             score: goal.score,
@@ -691,4 +706,18 @@ fn floats(tensor: &Tensor) -> Vec<f32> {
 
 fn integers(tensor: &Tensor) -> Vec<i64> {
     Vec::try_from(&tensor.to_device(Device::Cpu).flatten(0, -1)).expect("one dimension of i64")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_left_is_open_again() {
+        let mut search = Search::new("f(".to_owned(), 1, 6.0);
+        let batch = search.next(6);
+        assert_eq!((batch.len(), search.open.len()), (1, 0));
+        search.leave(&batch);
+        assert_eq!(search.next(6), batch);
+    }
 }

@@ -78,8 +78,9 @@ fn proposal(window: &str, choices: &mut Unstructured) -> Result<Proposal> {
         }
         _ => (*choices.choose(&GUESSES)?).to_owned(),
     };
-    let (score, rest, votes): (i8, i8, u8) = choices.arbitrary()?;
-    let message = json!({ "text": text, "score": score, "rest": rest, "votes": votes, "steps": [] });
+    let (score, rest, lead, votes): (i8, i8, Option<i8>, u8) = choices.arbitrary()?;
+    let message =
+        json!({ "text": text, "score": score, "rest": rest, "lead": lead, "votes": votes, "steps": [] });
     Ok(serde_json::from_value(message).expect("as the engine sends it"))
 }
 

@@ -64,7 +64,7 @@ fn what_is_missing_is_named() {
     ");
     assert_snapshot!(complaints(&sandbox, "is from the future", &[]), @"
     --- stderr
-    error: `[temp]/engine/engine.py` speaks protocol 99, this lastmile speaks 2
+    error: `[temp]/engine/engine.py` speaks protocol 99, this lastmile speaks 3
     hint: install both programs from the same release
     --- exit 2
     ");

@@ -26,7 +26,7 @@ if how == "floods":
     sys.stdout.flush()
     time.sleep(60)
 languages = [] if how == "has no weights" else ["python", "python/tests", "excel"]
-send({"lastmile": 99 if how == "is from the future" else 2, "engine": "0.0.0", "device": "cpu", "languages": languages})
+send({"lastmile": 99 if how == "is from the future" else 3, "engine": "0.0.0", "device": "cpu", "languages": languages})
 if how == "is deaf":
     time.sleep(60)
 

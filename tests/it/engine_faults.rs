@@ -70,7 +70,7 @@ fn foreign() {
     checked 3 files: 2 do not parse (2 faults)
     ");
     assert_snapshot!(check("is from the future").stderr, @"
-    error: `[temp]/engine/engine.py` speaks protocol 99, this lastmile speaks 2
+    error: `[temp]/engine/engine.py` speaks protocol 99, this lastmile speaks 3
     hint: install both programs from the same release
     checked 3 files: 2 do not parse (2 faults)
     ");

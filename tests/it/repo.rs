@@ -43,7 +43,7 @@ def send(message):
     print(json.dumps(message), flush=True)
 if how == "dies":
     sys.exit("out of memory")
-send({"lastmile": 2, "engine": "0", "device": "cpu", "languages": ["python", "python/tests", "powershell", "excel"]})
+send({"lastmile": 3, "engine": "0", "device": "cpu", "languages": ["python", "python/tests", "powershell", "excel"]})
 def close(line):
     text = line.rstrip("\r\n")
     return text + ")" * (text.count("(") - text.count(")")) + line[len(text):]

@@ -22,6 +22,7 @@ impl Denoiser for ScriptedDenoiser {
             text: window.replacen(find, put, 1),
             score: -f64::from(rank),
             rest: 0.0,
+            lead: None,
             votes: 0,
             steps: Vec::new(),
         });
