@@ -79,7 +79,8 @@ def answers(rows, program):
         sys.exit(f"error: `{program}` ended with {done.returncode}: {done.stderr.strip()[-300:]}")
     by_id = {row["id"]: row for row in rows}
     found = []
-    for line in done.stdout.splitlines():
+    # Not `splitlines`: texts hold what it takes for the end of a line.
+    for line in filter(None, done.stdout.split("\n")):
         answer = json.loads(line)
         row = by_id[answer["id"]]
         if not answer["candidates"]:
