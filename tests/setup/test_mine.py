@@ -88,14 +88,12 @@ class Mine(unittest.TestCase):
         self.assertEqual(self.paths("--documents", "Owner/Name"), ["notes.md"])
 
     def test_what_only_got_out_of_the_way_is_no_fix(self):
-        # The words alone parse without the brackets around them.
-        commit(self.repo, {"ärger.py": "print(total of them, 1)\n"})
-        commit(self.repo, {"ärger.py": "print(total_of(them), 1)\n"})
-        commit(self.repo, {"gone.py": "x = 1\ndef f(:\n"})
-        commit(self.repo, {"gone.py": "x = 1\n"})
+        # "x = basket" parses, and so does nothing at all.
+        commit(self.repo, {"ärger.py": "x = price of basket\n", "gone.py": "x = 1\ndef f(:\n"})
+        commit(self.repo, {"ärger.py": "x = basket.price\n", "gone.py": "x = 1\n"})
         pairs = {row["source"]["path"]: row["fixed"].strip() for row in self.mine()}
-        self.assertEqual(pairs["ärger.py"], "print(total_of(them), 1)")
-        self.assertTrue(pairs.get("gone.py", "x = 1").startswith("x = 1"), pairs)
+        self.assertEqual(pairs["ärger.py"], "x = basket.price")
+        self.assertNotIn("gone.py", pairs)
 
     def test_calibration_rows_are_never_trained_on(self):
         published = [{"id": f"row-{n}", "broken": f"f({n}", "fixed": f"f({n})"} for n in range(50)]
