@@ -159,7 +159,8 @@ pub fn kind_of(text: &str, style: &LexStyle) -> Kind {
 }
 
 /// The fewest events that turn `before` into `after`, by Levenshtein distance on lexemes; blanks do
-/// not count, indentation counts from the margin of `before`. `None` when more than `limit` rows of the table would be needed.
+/// not count, indentation counts from the margin of `before`. `None` when more than `limit` rows of
+/// the table would be needed.
 ///
 /// Common ends are trimmed first, the front before the back, so that of equal alignments the
 /// rightmost is taken, always.
