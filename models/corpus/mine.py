@@ -110,7 +110,7 @@ class Judge:
         verdicts = [True] * len(texts)
         with tempfile.TemporaryDirectory() as folder:
             for idx, text in enumerate(texts):
-                Path(folder, f"{idx}{self.suffix}").write_text(text, encoding="utf-8", newline="")
+                Path(folder, f"{idx}{self.suffix}").write_bytes(text.encode())
             command = [self.program, "check", "--format", "json", folder]
             done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False, cwd=folder)
         if done.returncode not in (0, 1):
