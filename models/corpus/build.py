@@ -8,11 +8,13 @@ reads the source list `python.toml` that lies beside this script and writes, int
     python.files.jsonl.zst      whole files
     python.snippets.jsonl.zst   short top-level code: fenced and indented blocks of documentation,
                                 doctests without their prompts, code cells of notebooks
-    python.manifest.json        rows, bytes and sha256 of both, and what each source gave
+    python.tabbed.jsonl.zst     some of the files, indented by tabs; half of them are to be damaged by
+                                mixing in blanks
+    python.manifest.json        rows, bytes and sha256 of the three, and what each source gave
 
-A row is {"text": ..., "source": "name:path"}. Every text parses with the Python that runs this
-script, so run it with the newest one (3.13 for the published corpus; 3.11 works and keeps a bit
-less). Needs `pip install zstandard`.
+A row is {"text": ..., "source": "name:path"}, and where it matters "damage". Every text parses with
+the Python that runs this script, so run it with the newest one (3.13 for the published corpus; 3.11
+works and keeps a bit less). Needs `pip install zstandard`.
 
 Where sources come from (`kind` in the source list):
 
@@ -57,9 +59,12 @@ import tomllib
 import warnings
 import zipfile
 
-import zstandard
-
 from repository import Blobs, git_dir
+
+try:
+    import zstandard
+except ImportError:  # the tests write no corpus
+    zstandard = None
 
 EXTRACT_VERSION = 5  # raise when extraction changes: it is part of the names in CACHE/rows
 MAX_FILE_BYTES = 60_000
@@ -68,6 +73,7 @@ MAX_SNIPPET_LINES = 60
 MAX_SNIPPET_BYTES = 4_000
 NEAR_DUPLICATE = 0.8
 SEED = 20260
+TABBED = 8
 
 # Copies of other projects, and code that a tool wrote.
 NEVER = [
@@ -535,14 +541,28 @@ class Benchmarks:
 # ---------------------------------------------------------------- writing
 
 
+def tabbed(files):
+    """One file in TABBED, where blanks in fours indent it, with tabs instead; every other one names a damage."""
+    rows = []
+    for name, text in files[::TABBED]:
+        indents = re.findall(r"^[ \t]+(?=\S)", text, re.MULTILINE)
+        if not indents or any("\t" in indent or len(indent) % 4 for indent in indents):
+            continue
+        text = re.sub(r"^ +(?=\S)", lambda match: "\t" * (len(match[0]) // 4), text, flags=re.MULTILINE)
+        if parse(text) is not None:
+            rows.append((name, text, *(["mix_tabs"] if len(rows) % 2 else [])))
+    return rows
+
+
 def write(path, rows):
     """Writes rows as JSON lines, atomically; returns facts for the manifest."""
     raw, part = 0, path.with_name(path.name + ".part")
     with open(part, "wb") as out:
         # Level 19 without long-distance matching: an 8 MiB window, which every decoder allows.
         with zstandard.ZstdCompressor(level=19).stream_writer(out, closefd=False) as stream:
-            for name, text in rows:
-                line = json.dumps({"text": text, "source": name}, ensure_ascii=False).encode() + b"\n"
+            for name, text, *damage in rows:
+                row = {"text": text, "source": name} | ({"damage": damage[0]} if damage else {})
+                line = json.dumps(row, ensure_ascii=False).encode() + b"\n"
                 raw += len(text.encode())
                 stream.write(line)
     data = part.read_bytes()
@@ -596,9 +616,11 @@ def build(args):
     out = pathlib.Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     manifest = {"language": args.language, "parser": "CPython " + sys.version.split()[0], "seed": SEED, "outputs": {}}
-    for kind, rows in kept.items():
+    for rows in kept.values():
         random.Random(SEED).shuffle(rows)
-        path = out / f"{args.language}.{kind}s.jsonl.zst"
+    outputs = {"files": kept["file"], "snippets": kept["snippet"], "tabbed": tabbed(kept["file"])}
+    for kind, rows in outputs.items():
+        path = out / f"{args.language}.{kind}.jsonl.zst"
         say(f"writing {path}: {len(rows)} rows")
         manifest["outputs"][path.name] = write(path, rows)
     manifest["absent_sources"], manifest["sources"] = absent, counts
