@@ -1,20 +1,22 @@
 #!/usr/bin/env python3
 """Build the training corpus of correct PowerShell.
 
-    powershell.py --files DIR --snippets FILE.jsonl --out DIR [--bench DIR]
+    powershell.py --mirror DIR --snippets FILE.jsonl --out DIR [--bench DIR]
 
-DIR of --files holds one folder for each repository of `powershell.toml`, named owner+name, at the commit named
-there; --snippets holds documentation examples ({"text", "source", "native"} a line; native are command lines of
-other programs). Writes OUT/powershell.{files,snippets,native,derived}.jsonl.zst and OUT/powershell.manifest.json.
+DIR of --mirror holds bare clones of the repositories of `powershell.toml`, owner+name each, which are read at the commit
+named there: scripts, and of those with `use = "both"` the fenced blocks of their Markdown. --snippets holds more examples
+of documentation ({"text", "source", "native"} a line; native are command lines of other programs). Writes
+OUT/powershell.{files,snippets,native,derived}.jsonl.zst and OUT/powershell.manifest.json.
 
 OUT/powershell.derived.jsonl.zst holds what people break often and documentation writes rarely, made of the other two: programs
 called by a quoted path, `--%`, `cmd /c`, several statements in one line, quotes inside quotes, tables in tables, names in
 quotes. Its rows name the `damage` that people do to them.
 
 Left out: files over 60 kB, with a line over 600 characters, that are no UTF-8 or UTF-16; texts seen before, blanks and
-case apart; files that a benchmark row comes from, under any path with the same repository and name, and every text
-that holds or equals the broken or fixed text of a row (BENCH/*.jsonl). Texts that do not parse are left out later, by the
-judge of the language pack. Needs `pip install zstandard`.
+case apart; files named like one that a benchmark row comes from, in its repository under any path, and in the repositories
+with `use = "both"` anywhere, for copies; and every text that holds or equals the broken or fixed text of a row
+(BENCH/*.jsonl). Of a block with prompts only what stands behind them is kept, of one without all of it. Texts that do not
+parse are left out later, by the judge of the language pack. Needs `pip install zstandard`.
 """
 
 import argparse
@@ -22,13 +24,26 @@ import hashlib
 import json
 import random
 import re
+import subprocess
+import sys
+import tomllib
 from pathlib import Path
 
-import zstandard
+from mine import fenced, key
+from repository import Blobs, git_dir
+
+try:
+    import zstandard
+except ImportError:  # the tests write no corpus
+    zstandard = None
+
+NATIVE = r"azurecli(?:-interactive)?|cmd|dotnetcli"
+PROMPT = re.compile(r"^[ \t]*PS(?: [A-Za-z]+:[^>\n]*)?> ?", re.MULTILINE)
+GOES_ON = re.compile(r"[`|{(,]\s*$")
+SYNTAX = re.compile(r"\[\[?-[A-Za-z]|<CommonParameters>|<SwitchParameter>")  # of a cmdlet, not a call
 
 
-def read(path):
-    data = path.read_bytes()
+def decoded(data):
     for mark, encoding in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"", "utf-8-sig")):
         if data.startswith(mark):
             try:
@@ -38,8 +53,31 @@ def read(path):
     return None
 
 
-def key(text):
-    return re.sub(r"\s+", "", text).lower()
+def listed(git, commit):
+    """Paths and blobs of a commit, of files that a person may have written."""
+    done = subprocess.run(["git", "--git-dir", git, "ls-tree", "-r", "-z", "-l", commit], capture_output=True, check=True)
+    for line in sorted(done.stdout.decode("utf-8", "replace").split("\0")):
+        about, _, path = line.partition("\t")
+        if path and about.split()[3].isdecimal() and int(about.split()[3]) <= 200_000:
+            yield path, about.split()[2]
+
+
+def examples(markdown):
+    """The scripts and command lines in the blocks of a document; whether they are of other programs."""
+    for block in fenced(markdown, "powershell"):
+        if SYNTAX.search(block):
+            continue
+        if not PROMPT.search(block):
+            yield block.strip(), False
+            continue
+        for part in re.split(r"\n(?=[ \t]*PS[ >])", block):
+            line = PROMPT.sub("", part, count=1).split("\n")[0].strip()
+            if PROMPT.match(part) and line and not GOES_ON.search(line):
+                yield line, False
+    for match in re.finditer(rf"^([ \t]*)```[ \t]*(?:{NATIVE})\b[^\n]*\n(.*?)^[ \t]*```", markdown, re.MULTILINE | re.DOTALL | re.IGNORECASE):
+        for line in re.sub(r"\s*\\\n\s*", " ", match[2]).split("\n"):
+            if re.match(r"[A-Za-z][\w.-]+ \S", line.strip()):
+                yield line.strip(), True
 
 
 FOLDERS = [r"C:\Program Files", r"C:\Program Files (x86)", r"C:\Program Files", r"C:\Tools", r"D:\My Apps", "$env:ProgramFiles",
@@ -263,7 +301,7 @@ def derived(snippets, native):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--files", type=Path, required=True)
+    parser.add_argument("--mirror", type=Path, required=True)
     parser.add_argument("--snippets", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--bench", type=Path)
@@ -286,19 +324,31 @@ def main():
         digest = hashlib.sha256(short.encode()).digest()
         if len(short) < 8 or digest in seen or digest in exact:
             return
-        if part != "files" and any(text in short for text in held if len(text) <= len(short)):
+        if any(text in short for text in held if len(text) <= len(short)):
             return
         seen.add(digest)
         rows[part].append(json.dumps({"text": text, "source": source, **more}, ensure_ascii=False))
 
-    for repo in sorted(args.files.iterdir()):
-        name = repo.name.replace("+", "/")
-        for path in sorted(repo.rglob("*.ps*1")):
-            if (name.lower(), path.name.lower()) in named or not path.is_file() or path.stat().st_size > 60_000:
+    names = {name for _, name in named}
+    for source in tomllib.loads(Path(__file__).with_name("powershell.toml").read_text("utf-8"))["source"]:
+        name, both = source["name"], source["use"] == "both"
+        git = git_dir(args.mirror, name)
+        if source["use"] not in ("files", "both") or git is None:
+            continue
+        blobs = Blobs(git)
+        for path, blob in listed(git, source["version"]):
+            base, suffix = Path(path).name.lower(), Path(path).suffix.lower()
+            if suffix == ".md" and both:
+                for text, native in examples(decoded(blobs.read(blob) or b"") or ""):
+                    add("native" if native else "snippets", text, name)
+            elif suffix not in (".ps1", ".psm1", ".psd1") or (base in names if both else (name.lower(), base) in named):
                 continue
-            text = read(path)
-            if text and max(map(len, text.split("\n"))) <= 600:
-                add("files", text, f"{name}:{path.relative_to(repo)}")
+            else:
+                text = decoded(blobs.read(blob) or b"")
+                if text and len(text.encode()) <= 60_000 and max(map(len, text.split("\n"))) <= 600:
+                    add("files", text, f"{name}:{path}")
+        blobs.close()
+        print(f"{name}: {', '.join(f'{len(lines)} {part}' for part, lines in rows.items())}", file=sys.stderr, flush=True)
     for line in args.snippets.open(encoding="utf-8"):
         row = json.loads(line)
         add("native" if row.get("native") else "snippets", row["text"], row["source"])
