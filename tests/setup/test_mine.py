@@ -1,6 +1,7 @@
 """Tests of models/corpus/mine.py and pairs.py, on a repository of two commits."""
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -101,7 +102,7 @@ class Mine(unittest.TestCase):
         mined = self.root / "mined.jsonl"
         mined.write_text("".join(json.dumps(row) + "\n" for row in self.mine()), encoding="utf-8")
         run(
-            sys.executable, CORPUS / "pairs.py", "--published", self.root / "published.jsonl", "--mined", mined, mined,
+            sys.executable, CORPUS / "pairs.py", "python", "--published", self.root / "published.jsonl", "--mined", mined, mined,
             "--out", self.root,
         )  # fmt: skip
         read = lambda part: [
@@ -112,6 +113,24 @@ class Mine(unittest.TestCase):
         self.assertEqual(len(held) + len(trained), 50 + 2)
         self.assertTrue(5 <= len(held) <= 15, held)
         self.assertFalse(set(held) & set(trained))
+
+    def test_pairs_of_repositories_held_back_are_calibration_rows(self):
+        listed = re.findall(r'use = "(\w+)"\nkind = "github"\nname = "(.*)"', (CORPUS / "powershell.toml").read_text("utf-8"))
+        held, trained = (next(name for use, name in listed if use == wanted) for wanted in ("held", "both"))
+        # One fault in many files, and another.
+        faults = [f"f {n}" for n in range(9)] + ["f [x]"]
+        rows = [
+            {"broken": f"({repo} {text}", "fixed": f"({repo} {text})" if n < 9 else f"{repo} {text}", "source": {"repo": repo}}
+            for repo in (held, trained) for n, text in enumerate(faults)
+        ]  # fmt: skip
+        mined = self.root / "mined.jsonl"
+        mined.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        run(sys.executable, CORPUS / "pairs.py", "powershell", "--mined", mined, "--out", self.root)
+        for part, repo in (("calibration", held), ("pairs", trained)):
+            lines = (self.root / f"powershell.{part}.jsonl").read_text(encoding="utf-8").splitlines()
+            found = [json.loads(line) for line in lines]
+            self.assertEqual({row["source"]["repo"] for row in found}, {repo})
+            self.assertEqual(sorted(row["fixed"].startswith("(") for row in found), [False] + [True] * 4)
 
 
 if __name__ == "__main__":
