@@ -56,12 +56,21 @@ impl Language for Excel {
     }
 
     /// What Excel reads in one way only in the author's country: `;` stands between arguments, or where `:` was
-    /// meant. And `**` is a power in other languages.
+    /// meant. And operators of other languages: `**` is a power, `&&` is AND, `~=` and `!=` are `<>`; of `+*` either may be meant.
     fn is_in_doubt(&self, before: &str, after: &str) -> bool {
         let [before, after] = [before, after].map(without_strings);
         let lost = |mark: &str| before.matches(mark).count().saturating_sub(after.matches(mark).count());
         let n_commas = after.matches(',').count().saturating_sub(before.matches(',').count());
-        lost(";") > 0 && lost(";") != n_commas || lost("**") > 0
+        let n_doubled = |text: &str| {
+            let marks: Vec<char> = text.chars().filter(|c| !c.is_whitespace()).collect();
+            let is_doubled = |pair: &&[char]| {
+                "+-*/^&".contains(pair[0]) && "*/^&".contains(pair[1]) || pair == &['|', '|']
+            };
+            marks.windows(2).filter(is_doubled).count()
+        };
+        let gains_not = after.matches("<>").count() > before.matches("<>").count();
+        let loses_not = !gains_not && ["~=", "!="].iter().any(|mark| lost(mark) > 0);
+        lost(";") > 0 && lost(";") != n_commas || n_doubled(&after) < n_doubled(&before) || loses_not
     }
 
     fn has_windows_encodings(&self) -> bool {
@@ -1126,6 +1135,14 @@ mod tests {
         let is_in_doubt = |before: &str, after: &str| Excel.is_in_doubt(before, after);
         assert!(is_in_doubt("=SUM(B2;B9)", "=SUM(B2:B9)"));
         assert!(is_in_doubt("=A1**2", "=A1*2"));
+        assert!(is_in_doubt("=A1&&B1", "=A1&B1"));
+        assert!(is_in_doubt("=A1 || B1", "=A1=B1"));
+        assert!(is_in_doubt("=A1 +* B1", "=A1 + B1"));
+        assert!(is_in_doubt("=IF(A1~=B1,1,2)", "=IF(A1=B1,1,2)"));
+        assert!(is_in_doubt("=IF(A1!=B1,1,2)", "=IF(A1=B1,1,2)"));
+        assert!(!is_in_doubt("=IF(A1!=B1,1,2)", "=IF(A1<>B1,1,2)"));
+        assert!(!is_in_doubt("==A1*-B1&\"&&\"", "=A1*-B1&\"&&\""));
+        assert!(!is_in_doubt("=Sheet1!A1+SUM(A1", "=Sheet1!A1+SUM(A1)"));
         assert!(!is_in_doubt("=IF(A1;\";\";2)", "=IF(A1,\";\",2)"));
         assert!(!is_in_doubt("=SUM(A1 B1", "=SUM(A1,B1)"));
     }

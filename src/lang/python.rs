@@ -11,7 +11,7 @@ use ruff_python_parser::{
 use ruff_text_size::{Ranged, TextSize};
 
 use super::{Dialect, Fault, Language};
-use crate::lexeme::{LexStyle, LongStrings};
+use crate::lexeme::{LexStyle, LongStrings, lex};
 
 pub struct Python;
 
@@ -66,14 +66,14 @@ impl Language for Python {
         let mut faults: Vec<Fault> = parsed.errors().iter().map(fault).collect();
         // The parser notices what is wrong with a target only after what follows it.
         faults.sort_by_key(|fault| fault.span.start);
+        if faults.is_empty() && text.contains('\t') {
+            faults.extend(mixed_indentation(text, &parsed));
+        }
         faults
     }
 
     fn flaws(&self, text: &str, dialect: Dialect) -> Vec<Fault> {
         let mut flaws = self.faults(text, dialect);
-        if flaws.is_empty() && text.contains('\t') {
-            flaws.extend(mixed_indentation(text));
-        }
         if flaws.is_empty() && text.contains("except") {
             // Python 2's `except A, e:` parses since 3.14 and means something else.
             let target = dialect.target.map_or(BEFORE_BARE_EXCEPT, |_| version(dialect));
@@ -98,6 +98,15 @@ impl Language for Python {
         let newer = |text: &str| parse(text, target).unsupported_syntax_errors().len();
         let left = newer(after);
         left == 0 || left <= newer(before)
+    }
+
+    /// A `!` or `not` that goes turns a condition round: `a !== b` is no `a == b`.
+    fn is_in_doubt(&self, before: &str, after: &str) -> bool {
+        let n_negations = |text: &str| {
+            let negates = |raw: &str| raw.contains('!') || matches!(raw, "<>" | "not");
+            lex(text, &STYLE).iter().filter(|lexeme| negates(&text[lexeme.span.clone()])).count()
+        };
+        n_negations(after) < n_negations(before)
     }
 
     fn declared_encoding(&self, bytes: &[u8]) -> Option<String> {
@@ -136,8 +145,7 @@ fn span(text: &str, ranged: &impl Ranged) -> Range<usize> {
 
 /// Lines whose indentation means one thing with tabs of eight columns and another with tabs of one:
 /// Python refuses them; ruff, whose tabs are narrower, may not.
-fn mixed_indentation(text: &str) -> Option<Fault> {
-    let parsed = parse(text, PythonVersion::latest());
+fn mixed_indentation(text: &str, parsed: &Parsed<Mod>) -> Option<Fault> {
     // The parser passes over a byte order mark, which is no blank either.
     let mark = text.len() - text.strip_prefix('\u{feff}').unwrap_or(text).len();
     let mut open: Vec<(usize, usize)> = vec![(0, 0)];
@@ -361,10 +369,24 @@ mod tests {
         check("try:\n    f()\nexcept (A, e):\n    pass\n", false, false);
         check("if x:\n\ty\n\tz\n", false, false);
         check("if x:\n        y\n\tz\n", true, true);
-        check("class A:\n\tdef f():\n    \ty\n", false, true);
-        check("class A:\n\tdef f():\n    y\n", false, true);
+        check("class A:\n\tdef f():\n    \ty\n", true, true);
+        check("class A:\n\tdef f():\n    y\n", true, true);
+        check("def f(x):\n\tif x:\n        return 1\n\treturn 2\n", true, true);
         check("if x:\n    y = (1,\n\t2)\n", false, false);
         check("f(1)\rif x:\r\ty\r", false, false);
+    }
+
+    #[test]
+    fn a_condition_turned_round_is_in_doubt() {
+        let is_in_doubt = |before, after| Python.is_in_doubt(before, after);
+        assert!(is_in_doubt("if x !== 1: f(\n", "if x == 1: f()\n"));
+        assert!(is_in_doubt("assert x ! 3\n", "assert x == 3\n"));
+        assert!(is_in_doubt("return a <> b\n", "return a == b\n"));
+        assert!(is_in_doubt("if x not y:\n", "if x in y:\n"));
+        assert!(!is_in_doubt("if x !== 1:\n", "if x != 1:\n"));
+        assert!(!is_in_doubt("if a <> b:\n", "if a != b:\n"));
+        assert!(!is_in_doubt("if ! x:\n", "if not x:\n"));
+        assert!(!is_in_doubt("print(not so!')\n", "print('not so!')\n"));
     }
 
     #[test]
