@@ -42,6 +42,13 @@ pub fn diagnose(text: &str, language: &dyn Language) -> Diagnosis {
     Diagnosis { n_ignored: n_found - faults.len(), faults, is_conflict: false }
 }
 
+/// The lines that ask to be left alone.
+pub fn left_alone<'t>(text: &'t str, language: &dyn Language) -> Vec<&'t str> {
+    let marker = language.style().comment.filter(|_| text.contains("lastmile: ignore"));
+    let says = |line: &&str| marker.is_some_and(|marker| comment_says(line, marker, "lastmile: ignore"));
+    text.lines().filter(says).collect()
+}
+
 /// Both sides of a merge that git left for a person to choose from.
 fn conflicts(text: &str) -> Vec<Fault> {
     let (mut conflicts, mut opened, mut is_divided) = (Vec::new(), None, false);

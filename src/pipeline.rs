@@ -1,7 +1,7 @@
 //! The story on one screen: a text that does not parse goes in, verified repairs come out.
 
 use crate::candidate::{Candidate, Choice, Trace, combine};
-use crate::diagnose::{Diagnosis, counted, diagnose, place};
+use crate::diagnose::{Diagnosis, counted, diagnose, left_alone, place};
 use crate::lang::{Dialect, Fault, Language};
 use crate::patch::Edit;
 use crate::ports::{Denoiser, EngineError, Judge};
@@ -77,14 +77,25 @@ pub fn repair(text: &str, ask: &Ask<'_>, denoiser: &mut dyn Denoiser) -> Result<
             return Ok(repair);
         }
     };
+    let left = left_alone(text, ask.language);
+    let mut n_in_the_way = 0;
     let verified: Vec<_> = combine(text, &windows, ask.k)
         .into_iter()
+        .filter(|candidate| {
+            let leaves_them = left_alone(&candidate.text, ask.language) == left;
+            n_in_the_way += usize::from(!leaves_them);
+            leaves_them
+        })
         .filter_map(|candidate| verify(text, candidate, ask.language, ask.dialect))
         .filter(|verified| opinion(&verified.candidate().text) != Some(false))
         .take(ask.k)
         .collect();
     if verified.is_empty() {
-        repair.reason = Some("no suggestion parses in the language version of the project".to_owned());
+        repair.reason = Some(if n_in_the_way > 0 {
+            "what was found changes a line that is to be left alone".to_owned()
+        } else {
+            "no suggestion parses in the language version of the project".to_owned()
+        });
     }
     let n_faults = repair.diagnosis.faults.len();
     repair.suggestions = rank(text, n_faults, ask.language, ask.calibration.as_ref(), verified);
@@ -221,6 +232,10 @@ pub fn slips(text: &str, ask: &Ask<'_>, denoiser: &mut dyn Denoiser) -> Result<V
         choices.extend(ask_engine(text, Aim::Tests, &window, ask, denoiser)?.0);
     }
     choices.sort_by(|x, y| y.score.total_cmp(&x.score));
+    let left = left_alone(text, ask.language);
+    choices.retain(|choice| {
+        choice.edit.apply(text).is_some_and(|after| left_alone(&after, ask.language) == left)
+    });
     Ok(if choices.is_empty() { Vec::new() } else { combine(text, &[choices], ask.k) })
 }
 
@@ -441,6 +456,17 @@ mod tests {
         let repair = repair(&text, &ask(), &mut SlowWitted(0)).expect("the script has no errors");
         let best = repair.suggestions.first().expect("one is left").verified.candidate();
         assert_eq!(best.text, padded("print(1)", "2"));
+    }
+
+    #[test]
+    fn lines_to_be_left_alone_stay_as_they_are() {
+        let text = "print('a'  # lastmile: ignore\nq = 1\n";
+        let repair =
+            repair(text, &ask(), &mut Replacing(&[("'a'", "'a')")])).expect("the script has no errors");
+        assert!(repair.suggestions.is_empty());
+        assert_eq!(repair.reason.as_deref(), Some("what was found changes a line that is to be left alone"));
+        let text = "f(1)  # lastmile: ignore\nprint 1\n";
+        check(text, &[("print 1", "print(1)")], &["f(1)  # lastmile: ignore\nprint(1)\n"]);
     }
 
     #[test]
