@@ -209,6 +209,10 @@ impl Config {
                 !(0.0..=1.0).contains(&repair.least_confidence),
                 "`repair.least_confidence` must be from 0 to 1",
             ),
+            (
+                matches!(self.python.target, PythonTarget::Version(major, _) if major != 3),
+                "`python.target` must be a version of Python 3",
+            ),
             (files.max_kib > largest, "`files.max_kib` is too large"),
             (files.max_workbook_kib > largest, "`files.max_workbook_kib` is too large"),
         ]

@@ -171,6 +171,7 @@ impl Totals {
             (0, _) if self.n_checked == 0 && self.n_skipped + self.n_failed > 0 => {
                 line.push_str("nothing could be judged");
             }
+            (0, _) if self.n_checked == 0 => line.push_str("nothing to judge"),
             (0, _) => line.push_str("all parse"),
             (n, n_faults) => {
                 let does = if n == 1 { "does" } else { "do" };

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand};
 use engine::corpus::read_lines;
 use engine::denoise::SearchLimits;
@@ -176,6 +176,9 @@ fn device(name: &str) -> Result<Device> {
                 .strip_prefix("cuda:")
                 .and_then(|n| n.parse().ok())
                 .with_context(|| format!("`{other}` is not auto, cpu or cuda:N"))?;
+            let n_devices = if tch::Cuda::is_available() { tch::Cuda::device_count() } else { 0 };
+            let is_there = i64::try_from(n).is_ok_and(|n| n < n_devices);
+            ensure!(is_there, "there is no device `{other}`: libtorch sees {n_devices} with CUDA");
             Ok(Device::Cuda(n))
         }
     }

@@ -165,9 +165,8 @@ pub(super) fn fix(args: &FixArgs, session: &mut Session) -> Result<ExitStatus> {
             } else if totals.n_suggested == totals.n_in_cells {
                 format!("`{fix} --write{files}` writes what is safe")
             } else {
-                format!(
-                    "`{fix} --write{files}` writes what is safe, `{fix} --diff{files} | git apply` all of it"
-                )
+                let all = if totals.n_in_cells > 0 { "all but cells" } else { "all of it" };
+                format!("`{fix} --write{files}` writes what is safe, `{fix} --diff{files} | git apply` {all}")
             });
         }
         _ => {}

@@ -277,7 +277,7 @@ fn forget_suggestions(repo: &Repo, looks: &[Look]) {
 struct Hints {
     /// The suggestions, the patches they are saved as, and what they mean for the files on disk.
     on_disk: Vec<(Change, PathBuf, Plan)>,
-    /// Workbooks with suggestions.
+    /// Workbooks and tables with suggestions.
     books: BTreeSet<PathBuf>,
     /// Why a suggestion could not be saved.
     unsaved: Option<String>,
@@ -359,7 +359,16 @@ impl Run<'_> {
         }
         for book in &self.hints.books {
             let path = word_here(self.repo, book);
-            hint(&format!("`lastmile fix --write {path}` repairs the workbook on disk where that is safe"));
+            let is_table = book.extension().is_some_and(|extension| {
+                ["csv", "tsv"].iter().any(|table| extension.eq_ignore_ascii_case(table))
+            });
+            hint(&if is_table {
+                format!(
+                    "`lastmile fix --write --unsafe {path}` repairs the table on disk: no repair of a table is safe"
+                )
+            } else {
+                format!("`lastmile fix --write {path}` repairs the workbook on disk where that is safe")
+            });
         }
         if let Some(why) = &self.hints.unsaved {
             warn(why);

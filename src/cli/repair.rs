@@ -173,6 +173,15 @@ fn answer(
         version => version.flatten(),
     };
     let dialect = Dialect { target };
+    if row.call.is_some()
+        && let Some(nth) =
+            row.tests.iter().position(|one| serde_json::from_str::<Vec<Value>>(&one.input).is_err())
+    {
+        return fail(
+            row.id,
+            format!("`input` of example {} is no list of arguments in JSON, such as \"[2, 3]\"", nth + 1),
+        );
+    }
     let told = if row.tests.is_empty() || language.name() != "python" {
         untested(text, language, dialect, session)
     } else {

@@ -194,7 +194,7 @@ fn a_text_from_stdin_is_judged_as_the_file_it_stands_for() {
     warning: `notes.txt` was left alone: no language pack recognises it
     checked 0 files: nothing could be judged, 1 skipped
     ");
-    assert_snapshot!(named("vendor/bad.py", b"f(\n").stderr, @"checked 0 files: all parse");
+    assert_snapshot!(named("vendor/bad.py", b"f(\n").stderr, @"checked 0 files: nothing to judge");
     assert_snapshot!(named("long.py", &b"f(\n".repeat(1000)).stderr, @"
     warning: `long.py` was left alone: it is 3 KiB; the limit is 1 KiB (`files.max_kib`)
     checked 0 files: nothing could be judged, 1 skipped

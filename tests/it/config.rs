@@ -15,7 +15,7 @@ fn a_project_names_no_program() {
     ");
     assert_snapshot!(sandbox.run(&["check", "--config", "other.toml"]), @"
     --- stderr
-    checked 0 files: all parse
+    checked 0 files: nothing to judge
     --- exit 0
     ");
 }

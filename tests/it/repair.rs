@@ -98,7 +98,12 @@ fn examples_decide() {
         row(4, "def add(a, b):\n    while a - b < 9: a = a - 1\n    return a\n", add),
         row(5, "print(input()\n", echo),
         row(6, "print(5\n", echo),
-        row(7, "x = 1\n", r#""call":"f(); g","tests":[{"input":"","output":""}]"#),
+        row(7, "x = 1\n", r#""call":"f(); g","tests":[{"input":"[]","output":""}]"#),
+        row(
+            8,
+            "x = 1\n",
+            r#""call":"f","tests":[{"input":"[1]","output":"1"},{"input":"2, 3","output":"5"}]"#,
+        ),
     ]
     .concat();
     assert_snapshot!(repair(&input, &[]), @r#"
@@ -109,6 +114,7 @@ fn examples_decide() {
     {"id":5,"candidates":[{"text":"print(input())\n","score":2.5,"confidence":0.9525741268224334,"tests":"improved"}]}
     {"id":6,"candidates":[{"text":"print(5)\n","score":2.5,"confidence":0.9525741268224334,"tests":"baseline-red"}]}
     {"id":7,"candidates":[],"error":"the tests cannot be run: `f(); g` is no name of a function"}
+    {"id":8,"candidates":[],"error":"`input` of example 2 is no list of arguments in JSON, such as \"[2, 3]\""}
     --- exit Some(0)
     "#);
     let sandbox = Sandbox::new(&[]);
