@@ -17,6 +17,7 @@ mod find;
 mod package;
 mod xml;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::{self, Display};
 use std::ops::Range;
@@ -50,6 +51,8 @@ pub enum WorkbookError {
     Refused(&'static str),
     #[error("the workbook has no formula number {0}")]
     NoFormula(usize),
+    #[error("the workbook is signed, and a change would break its signature")]
+    Signed,
     #[error("repair of {0} has a character that XML cannot hold")]
     BadText(String),
 }
@@ -90,7 +93,12 @@ pub struct Formula {
 impl Display for Formula {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let bang = if self.sheet.is_empty() { "" } else { "!" };
-        write!(f, "{}{bang}{}", self.sheet, self.cell)
+        let rule = match self.kind {
+            Kind::Condition => " (conditional format)",
+            Kind::Validation => " (validation)",
+            _ => "",
+        };
+        write!(f, "{}{bang}{}{rule}", self.sheet, self.cell)
     }
 }
 
@@ -158,6 +166,10 @@ impl<'b> Workbook<'b> {
         }
         if parts.is_empty() {
             return Ok(self.bytes.to_vec());
+        }
+        let is_signature = |name: Cow<'_, str>| name.to_ascii_lowercase().starts_with("_xmlsignatures/");
+        if self.archive.file_names().flatten().any(is_signature) {
+            return Err(WorkbookError::Signed);
         }
         let mut archive = self.archive.clone();
         let mut contents = HashMap::new();
@@ -401,6 +413,22 @@ mod tests {
     }
 
     #[test]
+    fn a_signed_workbook_is_read_and_not_changed() {
+        let sheet = cells(r#"<row><c r="A1"><f>B1</f></c></row>"#);
+        let signed = zipped(&[
+            ("[Content_Types].xml", b"<Types/>"),
+            ("_rels/.rels", rels(&[("rId1", "officeDocument", "xl/workbook.xml")]).as_bytes()),
+            ("_xmlsignatures/sig1.xml", b"<Signature/>"),
+            ("xl/workbook.xml", book_xml("").as_bytes()),
+            ("xl/_rels/workbook.xml.rels", rels(&[("rId7", "worksheet", "worksheets/one.xml")]).as_bytes()),
+            ("xl/worksheets/one.xml", sheet.as_bytes()),
+        ]);
+        let workbook = Workbook::open(&signed).unwrap();
+        assert_eq!(workbook.with(&[(0, "=B1")]).unwrap(), signed);
+        assert_eq!(workbook.with(&[(0, "=B2")]), Err(WorkbookError::Signed));
+    }
+
+    #[test]
     fn reads_ranges_conditions_validations_and_names() {
         let sheet = format!(
             r#"<worksheet {NS}><sheetData><row><c><f t="shared" ref="A1:A3" si="4">B1</f></c>
@@ -415,9 +443,9 @@ mod tests {
         let wanted = [
             ("Sheet 1!A1", Kind::Shared("A1:A3".into()), "=B1"),
             ("Sheet 1!B1", Kind::Array("B1:B3".into()), "=C1:C3"),
-            ("Sheet 1!A1:A9 C1", Kind::Condition, "=A1>1"),
-            ("Sheet 1!D1", Kind::Validation, "=1"),
-            ("Sheet 1!D1", Kind::Validation, "=B1"),
+            ("Sheet 1!A1:A9 C1 (conditional format)", Kind::Condition, "=A1>1"),
+            ("Sheet 1!D1 (validation)", Kind::Validation, "=1"),
+            ("Sheet 1!D1 (validation)", Kind::Validation, "=B1"),
             ("Total", Kind::Name, "=SUM(A1:A9)"),
             ("Sheet 1!Mine", Kind::Name, "=A1"),
         ];
