@@ -189,7 +189,8 @@ fn is_old_workbook(path: &Path) -> bool {
     has_extension(path, &["xls", "xlsb"])
 }
 
-fn is_table(path: &Path) -> bool {
+/// Whether a file is a table of text.
+pub fn is_table(path: &Path) -> bool {
     is_tsv(path) || has_extension(path, &["csv"])
 }
 

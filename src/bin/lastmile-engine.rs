@@ -183,3 +183,16 @@ fn device(name: &str) -> Result<Device> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_that_is_not_there_is_named() {
+        assert_eq!(device("cpu").expect("every machine has one"), Device::Cpu);
+        let error = |name| device(name).expect_err("no machine has it").to_string();
+        assert!(error("cuda:99").starts_with("there is no device `cuda:99`: libtorch sees "));
+        assert_eq!(error("gpu"), "`gpu` is not auto, cpu or cuda:N");
+    }
+}

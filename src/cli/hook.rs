@@ -18,7 +18,7 @@ use super::apply::{Plan, apply_line, explain, plan, saved_patches, shell_line, w
 use super::check::{Telling, broken, failed, shown_path};
 use super::push::{PrePushArgs, pre_push};
 use super::session::{Session, hint, warn};
-use crate::change::{Limit, Skip, SourceFile};
+use crate::change::{Limit, Skip, SourceFile, is_table};
 use crate::config::Format;
 use crate::diagnose::{Diagnosis, diagnose};
 use crate::io::files;
@@ -359,10 +359,7 @@ impl Run<'_> {
         }
         for book in &self.hints.books {
             let path = word_here(self.repo, book);
-            let is_table = book.extension().is_some_and(|extension| {
-                ["csv", "tsv"].iter().any(|table| extension.eq_ignore_ascii_case(table))
-            });
-            hint(&if is_table {
+            hint(&if is_table(book) {
                 format!(
                     "`lastmile fix --write --unsafe {path}` repairs the table on disk: no repair of a table is safe"
                 )

@@ -193,6 +193,9 @@ fn the_hook_shows_the_repair_of_a_staged_workbook_and_writes_nothing() {
     assert_eq!(repo.git_state(), before);
     repo.stage("book.xlsx", workbook(&["SUM(A1:A9)"]));
     repo.git(["commit", "--quiet", "-m", "change"]);
+    repo.stage("t.csv", b"a,=SUM(A1:A9\n");
+    let said = repo.run(repo.command("git").args(["commit", "--quiet", "-m", "change"]));
+    assert!(format!("{}{}", said.stdout, said.stderr).contains("fix --write --unsafe t.csv"), "{said:?}");
 }
 
 #[test]
