@@ -24,8 +24,8 @@ use crate::report::{Answer, Broken, FileReport, Outcome, Totals, sarif, show};
 
 #[derive(Args)]
 pub(super) struct CheckArgs {
-    /// Files and folders, or `-` for a text from stdin; this folder when none is named. What is hidden or ignored by git
-    /// inside a folder is passed over
+    /// Files and folders, or `-` for a text from stdin; this folder when none is named. What is hidden or matches
+    /// a .gitignore inside a folder is passed over, tracked by git or not
     #[arg(value_name = "PATHS")]
     pub(super) paths: Vec<PathBuf>,
 
