@@ -87,9 +87,9 @@ def read(blobs, blob):
         return None
 
 
-def fenced(text, language):
-    """The fenced blocks of the language in Markdown."""
-    pattern = rf"^([ \t]*)```[ \t]*(?:{FENCES[language]})\b[^\n]*\n(.*?)^[ \t]*```"
+def fenced(text, names):
+    """The fenced blocks of Markdown whose language is one of those that the pattern names."""
+    pattern = rf"^([ \t]*)```[ \t]*(?:{names})\b[^\n]*\n(.*?)^[ \t]*```"
     found = re.finditer(pattern, text, re.MULTILINE | re.DOTALL | re.IGNORECASE)
     strip = lambda indent, block: re.sub(rf"^{re.escape(indent)}", "", block, flags=re.MULTILINE)
     return [strip(match[1], match[2]) for match in found]
@@ -225,7 +225,7 @@ def mine(repo, name, language, suffixes, barred, judge):
             if None in texts:
                 continue
             if path.endswith(".md"):
-                old, new = (fenced(text, language) for text in texts)
+                old, new = (fenced(text, FENCES[language]) for text in texts)
                 pairs += [(x, y, path) for x, y in zip(old, new) if x != y and len(old) == len(new)]
             else:
                 pairs.append((*texts, path))

@@ -29,7 +29,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-from mine import fenced, key
+from mine import FENCES, fenced, key
 from repository import Blobs, git_dir
 
 try:
@@ -64,7 +64,7 @@ def listed(git, commit):
 
 def examples(markdown):
     """The scripts and command lines in the blocks of a document; whether they are of other programs."""
-    for block in fenced(markdown, "powershell"):
+    for block in fenced(markdown, FENCES["powershell"]):
         if SYNTAX.search(block):
             continue
         if not PROMPT.search(block):
@@ -74,8 +74,8 @@ def examples(markdown):
             line = PROMPT.sub("", part, count=1).split("\n")[0].strip()
             if PROMPT.match(part) and line and not GOES_ON.search(line):
                 yield line, False
-    for match in re.finditer(rf"^([ \t]*)```[ \t]*(?:{NATIVE})\b[^\n]*\n(.*?)^[ \t]*```", markdown, re.MULTILINE | re.DOTALL | re.IGNORECASE):
-        for line in re.sub(r"\s*\\\n\s*", " ", match[2]).split("\n"):
+    for block in fenced(markdown, NATIVE):
+        for line in re.sub(r"\s*\\\n\s*", " ", block).split("\n"):
             if re.match(r"[A-Za-z][\w.-]+ \S", line.strip()):
                 yield line.strip(), True
 
