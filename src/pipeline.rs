@@ -77,25 +77,14 @@ pub fn repair(text: &str, ask: &Ask<'_>, denoiser: &mut dyn Denoiser) -> Result<
             return Ok(repair);
         }
     };
-    let left = left_alone(text, ask.language);
-    let mut n_in_the_way = 0;
     let verified: Vec<_> = combine(text, &windows, ask.k)
         .into_iter()
-        .filter(|candidate| {
-            let leaves_them = left_alone(&candidate.text, ask.language) == left;
-            n_in_the_way += usize::from(!leaves_them);
-            leaves_them
-        })
         .filter_map(|candidate| verify(text, candidate, ask.language, ask.dialect))
         .filter(|verified| opinion(&verified.candidate().text) != Some(false))
         .take(ask.k)
         .collect();
     if verified.is_empty() {
-        repair.reason = Some(if n_in_the_way > 0 {
-            "what was found changes a line that is to be left alone".to_owned()
-        } else {
-            "no suggestion parses in the language version of the project".to_owned()
-        });
+        repair.reason = Some("no suggestion parses in the language version of the project".to_owned());
     }
     let n_faults = repair.diagnosis.faults.len();
     repair.suggestions = rank(text, n_faults, ask.language, ask.calibration.as_ref(), verified);
@@ -232,10 +221,6 @@ pub fn slips(text: &str, ask: &Ask<'_>, denoiser: &mut dyn Denoiser) -> Result<V
         choices.extend(ask_engine(text, Aim::Tests, &window, ask, denoiser)?.0);
     }
     choices.sort_by(|x, y| y.score.total_cmp(&x.score));
-    let left = left_alone(text, ask.language);
-    choices.retain(|choice| {
-        choice.edit.apply(text).is_some_and(|after| left_alone(&after, ask.language) == left)
-    });
     Ok(if choices.is_empty() { Vec::new() } else { combine(text, &[choices], ask.k) })
 }
 
@@ -280,7 +265,17 @@ fn ask_engine(
         })
         .collect();
     choices.sort_by(|x, y| y.score.total_cmp(&x.score));
-    Ok((choices, response.refused))
+    let mut refused = response.refused;
+    let left = left_alone(text, ask.language);
+    if !left.is_empty() && !choices.is_empty() {
+        choices.retain(|choice| {
+            choice.edit.apply(text).is_some_and(|after| left_alone(&after, ask.language) == left)
+        });
+        if choices.is_empty() {
+            refused = Some("what was found changes a line that is to be left alone".to_owned());
+        }
+    }
+    Ok((choices, refused))
 }
 
 /// Whether a choice leaves no fault, or only faults beyond its window and beyond the first there was,
