@@ -180,12 +180,12 @@ fn crop(damaged: Damaged, rng: &mut ChaCha8Rng) -> Damaged {
     let start = if front == 0 {
         0
     } else {
-        state.lexemes[front].span.start + state.raw(front).find('\n').map_or(0, |at| at + 1)
+        state.lexemes[front].span.end - state.raw(front).trim_start_matches(['\r', '\n']).len()
     };
     let end = back.map_or(state.text.len(), |back| state.lexemes[back].span.start);
     let part = State::new(state.text[start..end].to_owned(), state.style());
     // Line ends are told from the margin, which can change with the cut.
-    let whole = (front..front + part.len()).zip(0..part.len());
+    let whole = (front..state.len()).zip(0..part.len());
     let shift = whole.skip(1).find_map(|(old, new)| {
         let (old, new) = (state.lexeme(old), part.lexeme(new));
         (old.starts_with('\n') && old.len() > 1 && new.starts_with('\n'))
@@ -275,6 +275,10 @@ mod tests {
                         raise ValueError(\"no data\")\n    return {'n': len(data), 'sum': sum(data)}\n\n\nprint(load('a.txt'))\n";
 
     fn source() -> Source {
+        source_of(GOOD)
+    }
+
+    fn source_of(good: &str) -> Source {
         let profile = toml::from_str(include_str!("../../models/python/noise.toml")).expect("valid");
         let state = State::new(GOOD.to_owned(), Python.style());
         let lexemes: Vec<String> = (0..state.len()).map(|idx| state.lexeme(idx).into_owned()).collect();
@@ -283,7 +287,7 @@ mod tests {
             language: &Python,
             tokens: Tokens::train(std::iter::once(lexemes.as_slice()), &[], sizes).expect("trains"),
             profile,
-            corpora: vec![(Corpus::new(vec![Document { text: GOOD.to_owned(), damage: None }]), 1.0)],
+            corpora: vec![(Corpus::new(vec![Document { text: good.to_owned(), damage: None }]), 1.0)],
             pairs: Vec::new(),
             pairs_share: 0.0,
             keeps_parsing: false,
@@ -313,12 +317,11 @@ mod tests {
 
     #[test]
     fn cropped_damage_is_mended_by_the_same_edits() {
-        let source = source();
         let mut rng = ChaCha8Rng::seed_from_u64(2);
-        let mut n = 0;
-        while n < 200 {
-            let Some(damaged) = source.draw_damage(&mut rng) else { continue };
-            n += 1;
+        for (n, line_end) in (0..300).zip(["\n", "\r\n", "\r"].iter().cycle()) {
+            let source = source_of(&GOOD.replace('\n', line_end));
+            let damaged = std::iter::repeat_with(|| source.draw_damage(&mut rng)).flatten().next();
+            let damaged = damaged.unwrap_or_else(|| panic!("no damage in draw {n}"));
             let whole = seen(damaged.state.apply(&damaged.events)).concat();
             let part = crop(damaged, &mut rng);
             let mended = seen(part.state.apply(&part.events)).concat();
