@@ -32,6 +32,7 @@ MOST_EDITS = 24
 DESCRIBED = 6  # edits of a pair that become features
 STRENGTH = 0.003  # inverse of the ridge
 ODDS = (-4.0, 2.5)  # logarithms beyond which odds are not believed
+BY_CHANCE = 0.2  # share of the draw that odds have no part in
 SHOWN = 30
 
 
@@ -172,7 +173,8 @@ def main():
     held_out = fit(real[order[cut:]], counts[order[cut:]], noise[some[noise_cut:]])
     under = area(held_out, real[order[:cut]], noise[some[:noise_cut]])
     print(f"{len(described)} real, {len(drawn)} damaged; area under the curve {under:.3f}")
-    weights = np.exp(np.clip(fit(real, counts, noise[some]).decision_function(noise), *ODDS))
+    odds = np.exp(np.clip(fit(real, counts, noise[some]).decision_function(noise), *ODDS))
+    weights = (1 - BY_CHANCE) * odds / odds.mean() + BY_CHANCE
     taken = np.argsort(rng.exponential(size=len(weights)) / weights)[: args.n]
     with args.out.open("w", encoding="utf-8") as out:
         out.writelines(lines[idx] for idx in taken)
