@@ -96,6 +96,14 @@ class Mine(unittest.TestCase):
         self.assertEqual(pairs["ärger.py"], "x = basket.price")
         self.assertNotIn("gone.py", pairs)
 
+    def test_what_was_only_typed_on_is_no_fix(self):
+        commit(self.repo, {"typed.py": "price = basket.\n", "slip.py": "retrun = 1 1\nx = retrun if 2 esle 3\n"})
+        commit(self.repo, {"typed.py": "price = basket.price\n", "slip.py": "retrun = 1 1\nx = retrun if 2 else 3\n"})
+        commit(self.repo, {"slip.py": "retrun = 11\nx = retrun if 2 else 3\n"})
+        pairs = {row["source"]["path"]: row["fixed"] for row in self.mine()}
+        self.assertIn("retrun = 11", pairs["slip.py"])
+        self.assertNotIn("typed.py", pairs)
+
     def test_calibration_rows_are_never_trained_on(self):
         published = [{"id": f"row-{n}", "broken": f"f({n}", "fixed": f"f({n})"} for n in range(50)]
         (self.root / "published.jsonl").write_text("".join(json.dumps(row) + "\n" for row in published), encoding="utf-8")
