@@ -26,7 +26,7 @@ demo: build ## build, then find and repair faults in a few files
 .PHONY: test
 test: libtorch tools ## run every test, the engine's too
 	$(PYTHON) -m unittest tests/setup/test_libtorch.py tests/setup/test_pack.py tests/setup/test_mean.py tests/setup/test_mine.py \
-		tests/setup/test_corpus.py
+		tests/setup/test_grow.py tests/setup/test_corpus.py
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 		set -x; $(CARGO) nextest run --locked --features engine; \
 	else \
