@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::lang::Language;
-use crate::lexeme::Kind;
+use crate::lexeme::{Kind, Zone};
 use crate::state::{Event, State, align, kind_of};
 use crate::verdict::{Standing, TestVerdict};
 use crate::verify::Verified;
@@ -128,11 +128,24 @@ pub fn rank(
             let confidence = calibration.map(|calibration| calibration.confidence(&features));
             let is_sure =
                 calibration.zip(confidence).is_some_and(|(c, confidence)| confidence >= c.threshold);
-            let is_safe = is_sure && !language.is_in_doubt(before, &verified.candidate().text);
+            let after = &verified.candidate().text;
+            let is_safe = is_sure && !language.is_in_doubt(before, after) && !rewords(&state, after);
             let applicability = if is_safe { Applicability::Safe } else { Applicability::NeedsReview };
             Ranked { verified, features, confidence, applicability }
         })
         .collect()
+}
+
+/// Whether a repair loses a word of a string: it mends nothing, it only makes one line differ from another.
+fn rewords(before: &State, after: &str) -> bool {
+    let hints = before.hints();
+    let events = align(before, &State::new(after.to_owned(), before.style()), MAX_ALIGNED);
+    events.unwrap_or_default().iter().any(|event| match event {
+        Event::Insert { .. } => false,
+        Event::Delete { at } | Event::Substitute { at, .. } => {
+            before.lexemes[*at].kind == Kind::Word && hints[*at].zone == Zone::Text
+        }
+    })
 }
 
 /// Orders repairs anew by what tests say: those they speak for come first, of these those without a smell; the rest of
@@ -273,6 +286,15 @@ mod tests {
             ranked.iter().map(|r| r.applicability).collect::<Vec<_>>(),
             [Applicability::Safe, Applicability::NeedsReview]
         );
+    }
+
+    #[test]
+    fn a_repair_that_loses_a_word_of_a_string_is_not_safe() {
+        let rewords = |before: &str, after| rewords(&State::new(before.to_owned(), Python.style()), after);
+        assert!(rewords("f('two words'\n", "f('two')\n"));
+        assert!(!rewords("f('two words'\n", "f('two words')\n"));
+        assert!(!rewords("f('two words)\n", "f('two words')\n"));
+        assert!(!rewords("retrun f('two')\n", "return f('two')\n"));
     }
 
     #[test]
