@@ -18,7 +18,7 @@ pub enum Kind {
     Quote,
     /// `\n` or `\r\n` together with the indentation that follows; also the start of the text.
     Newline,
-    /// A backslash escape, a run of one mark, or a character of no other kind.
+    /// A backslash escape, a run of one mark or of odd blanks, or a character of no other kind.
     Other,
 }
 
@@ -98,13 +98,13 @@ pub fn lex(text: &str, style: &LexStyle) -> Vec<Lexeme> {
     lexemes
 }
 
-/// The text of a lexeme as the model sees it: no carriage return, and no indentation before a blank
-/// line.
+/// The text of a lexeme as the model sees it: no carriage return, no indentation before a blank
+/// line, and one blank for any that Python does not take for one.
 pub fn canonical<'t>(text: &'t str, lexemes: &[Lexeme], idx: usize) -> std::borrow::Cow<'t, str> {
     let lexeme = &lexemes[idx];
     let raw = &text[lexeme.span.clone()];
     if lexeme.kind != Kind::Newline {
-        return raw.into();
+        return if raw.starts_with(is_odd_blank) { " ".into() } else { raw.into() };
     }
     let blank = lexemes.get(idx + 1).is_none_or(|next| next.kind == Kind::Newline || next.span.is_empty());
     if blank {
@@ -116,6 +116,11 @@ pub fn canonical<'t>(text: &'t str, lexemes: &[Lexeme], idx: usize) -> std::borr
 fn blanks(text: &str, at: usize) -> usize {
     let rest = &text[at..];
     at + rest.len() - rest.trim_start_matches([' ', '\t', '\x0c']).len()
+}
+
+/// Blanks that come with text out of web pages and word processors, those without a width among them.
+fn is_odd_blank(c: char) -> bool {
+    !c.is_ascii() && (c.is_whitespace() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}'))
 }
 
 fn next(rest: &str, style: &LexStyle) -> (Kind, usize) {
@@ -162,6 +167,10 @@ fn next(rest: &str, style: &LexStyle) -> (Kind, usize) {
     }
     if let Some(mark) = style.marks.iter().find(|mark| rest.starts_with(**mark)) {
         return (Kind::Mark, mark.len());
+    }
+    if is_odd_blank(first) {
+        let run = rest.trim_start_matches(|c| is_odd_blank(c) || c == ' ');
+        return (Kind::Other, rest[..rest.len() - run.len()].trim_end_matches(' ').len());
     }
     let kind = if first.is_ascii_punctuation() { Kind::Mark } else { Kind::Other };
     (kind, first.len_utf8())
@@ -409,6 +418,7 @@ mod tests {
         check("f(a.b)", &["f", "(", "a", ".", "b", ")"]);
         check("321tup", &["321tup"]);
         check(">>> x", &[">>>", "x"]);
+        check("x =\u{a0}\u{200b} \u{a0} 1", &["x", "=", " ", "1"]);
     }
 
     #[test]
@@ -423,6 +433,7 @@ mod tests {
         };
         assert_eq!(words("Else If ($a)"), "Else If|(|$a|)");
         assert_eq!(words("else ifs; else  if"), "else|ifs|;|else|if");
+        check("else if x:", &["else if", "x", ":"]);
     }
 
     #[test]

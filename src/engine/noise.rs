@@ -83,6 +83,8 @@ pub enum Damage {
     IndentHead,
     FlattenBlock,
     MixTabs,
+    /// Blanks as web pages have them.
+    OddBlanks,
     JoinLines,
     SplitLine,
     DropLine,
@@ -375,6 +377,7 @@ impl Site<'_> {
             Damage::IndentHead => self.indent_head(),
             Damage::FlattenBlock => self.flatten_block(),
             Damage::MixTabs => self.mix_tabs(),
+            Damage::OddBlanks => self.odd_blanks(),
             Damage::Parameter => self.parameter(),
             Damage::Increment => {
                 let at = self.pick(|s, i| {
@@ -675,6 +678,35 @@ impl Site<'_> {
                 (idx < self.state.len()).then(|| self.state.lexeme(idx).into_owned())
             }
         }
+    }
+
+    /// One blank, those of a line or those of all lines.
+    fn odd_blanks(&mut self) -> Option<Vec<Event>> {
+        let text = self.choose(&["\u{a0}", "\u{a0}", "\u{a0}", "\u{200b}", "\u{3000}"]);
+        let is_blank = |s: &Self, i: usize| {
+            i > 0 && s.is_code(i) && s.state.lexemes[i].start < s.state.lexemes[i].span.start
+        };
+        let one = self.pick(|s, i| is_blank(s, i) || s.opens_indented(i))?;
+        let places = match self.rng.random_range(0..10) {
+            0..4 => one..one + 1,
+            4..7 => self.line_of(one),
+            _ => 0..self.state.len(),
+        };
+        let mut events = Vec::new();
+        for at in places {
+            if self.opens_indented(at) {
+                events.push(Event::Substitute { at, text: "\n".to_owned() });
+                events.push(Event::Insert { at: at + 1, text: text.clone() });
+            } else if at == one || is_blank(self, at) && self.rng.random_bool(0.7) {
+                events.push(Event::Insert { at, text: text.clone() });
+            }
+        }
+        Some(events)
+    }
+
+    /// A line end before a line with code that is indented.
+    fn opens_indented(&self, idx: usize) -> bool {
+        idx > 0 && self.kind(idx) == Kind::Newline && self.state.lexeme(idx).len() > 1
     }
 
     /// From the line end that opens the line of `idx` to the one that closes it.
@@ -1229,6 +1261,8 @@ mod tests {
         check(Damage::IndentHead, "if a:\n    b\n", "    if a:\n    b\n");
         check(Damage::FlattenBlock, "if a:\n    b\n    c\n", "if a:\nb\nc\n");
         check(Damage::MixTabs, "if a:\n    b\n    c\n", "if a:\n    b\n\tc\n");
+        check(Damage::OddBlanks, "a = 1", "a = \u{a0} 1");
+        check(Damage::OddBlanks, "if a:\n    b", "if a:\n\u{a0} b");
     }
 
     #[test]

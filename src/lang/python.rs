@@ -25,7 +25,7 @@ static STYLE: LexStyle = LexStyle {
     joiners: "",
     quotes: "'\"",
     long_strings: LongStrings::Triple,
-    phrases: &[],
+    phrases: &["else if"],
     quote_prefixes: &["r", "b", "f", "u", "R", "B", "F", "U", "rb", "br", "fr", "rf"],
     keywords: &[
         "and", "as", "assert", "await", "del", "elif", "else", "except", "for", "from", "if", "import", "in",
