@@ -100,13 +100,18 @@ impl Language for Python {
         left == 0 || left <= newer(before)
     }
 
-    /// A `!` or `not` that goes turns a condition round: `a !== b` is no `a == b`.
+    /// A negation that goes turns a condition round: `a !== b` is no `a == b`. Nor is `a => b`, or `a =< b` an `a < b`.
     fn is_in_doubt(&self, before: &str, after: &str) -> bool {
-        let n_negations = |text: &str| {
-            let negates = |raw: &str| raw.contains('!') || matches!(raw, "<>" | "not");
-            lex(text, &STYLE).iter().filter(|lexeme| negates(&text[lexeme.span.clone()])).count()
+        let count = |text: &str, counts: fn(&str, &str) -> bool| {
+            let lexemes = lex(text, &STYLE);
+            let raw = |idx: usize| lexemes.get(idx).map_or("", |lexeme| &text[lexeme.span.clone()]);
+            (0..lexemes.len()).filter(|idx| counts(raw(*idx), raw(*idx + 1))).count()
         };
-        n_negations(after) < n_negations(before)
+        let negates = |raw: &str, _: &str| raw.contains('!') || matches!(raw, "<>" | "not");
+        let orders = |raw: &str, next: &str| {
+            matches!(raw, "<=" | ">=" | "=>") || matches!((raw, next), ("=", "<" | ">") | ("<" | ">", "="))
+        };
+        count(after, negates) < count(before, negates) || count(after, orders) < count(before, orders)
     }
 
     fn declared_encoding(&self, bytes: &[u8]) -> Option<String> {
@@ -383,6 +388,12 @@ mod tests {
         assert!(is_in_doubt("assert x ! 3\n", "assert x == 3\n"));
         assert!(is_in_doubt("return a <> b\n", "return a == b\n"));
         assert!(is_in_doubt("if x not y:\n", "if x in y:\n"));
+        assert!(is_in_doubt("if x => 1:\n", "if x == 1:\n"));
+        assert!(is_in_doubt("if x =< 1:\n", "if x < 1:\n"));
+        assert!(is_in_doubt("if x > = 1:\n", "if x > 1:\n"));
+        assert!(!is_in_doubt("if x => 1:\n", "if x >= 1:\n"));
+        assert!(!is_in_doubt("if x =< 1:\n", "if x <= 1:\n"));
+        assert!(!is_in_doubt(">>> if x > 1\n", "if x > 1:\n"));
         assert!(!is_in_doubt("if x !== 1:\n", "if x != 1:\n"));
         assert!(!is_in_doubt("if a <> b:\n", "if a != b:\n"));
         assert!(!is_in_doubt("if ! x:\n", "if not x:\n"));
