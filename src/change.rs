@@ -253,6 +253,10 @@ fn from_utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<String, Skip> {
 }
 
 fn decode(bytes: Vec<u8>, language: &dyn Language) -> Result<(String, Encoding), Skip> {
+    // UTF-32 starts as UTF-16 does.
+    if bytes.starts_with(b"\xff\xfe\0\0") {
+        return Err(Skip::Binary);
+    }
     match bytes.get(..2) {
         Some(b"\xff\xfe") if language.has_windows_encodings() => {
             return Ok((from_utf16(&bytes, u16::from_le_bytes)?, Encoding::Utf16Le));
@@ -343,6 +347,7 @@ mod tests {
     #[test]
     fn what_cannot_be_read_says_why() {
         check(b"x = 1\0\n", Err(Skip::Binary));
+        check(b"\xff\xfe\0\0x\0\0\0", Err(Skip::Binary));
         check(b"x = '\xe9'\n", Err(Skip::NotUtf8 { at: 5 }));
         check(b"x = 1\n# coding: latin-1\n'\xe9'\n", Err(Skip::NotUtf8 { at: 25 }));
         check(b"# coding: koi8-r\n", Err(Skip::UnknownEncoding("koi8-r".to_owned())));

@@ -56,8 +56,11 @@ impl Language for Excel {
     }
 
     /// What Excel reads in one way only in the author's country: `;` stands between arguments, or where `:` was
-    /// meant. And operators of other languages: `**` is a power, `&&` is AND, `~=` and `!=` are `<>`; of `+*` either may be meant.
+    /// meant. Operators of other languages: `**` is a power, `&&` is AND, `~=` and `!=` are `<>`; of `+*` either may be meant.
+    /// And where the formula says less after the repair, or an argument or the end of a sum was made up.
     fn is_in_doubt(&self, before: &str, after: &str) -> bool {
+        let loses_quote = before.matches('"').count() > after.matches('"').count();
+        let empties = n_empty(after) > n_empty(before);
         let [before, after] = [before, after].map(without_strings);
         let lost = |mark: &str| before.matches(mark).count().saturating_sub(after.matches(mark).count());
         let n_commas = after.matches(',').count().saturating_sub(before.matches(',').count());
@@ -70,7 +73,13 @@ impl Language for Excel {
         };
         let gains_not = after.matches("<>").count() > before.matches("<>").count();
         let loses_not = !gains_not && ["~=", "!="].iter().any(|mark| lost(mark) > 0);
-        lost(";") > 0 && lost(";") != n_commas || n_doubled(&after) < n_doubled(&before) || loses_not
+        lost(";") > 0 && lost(";") != n_commas
+            || n_doubled(&after) < n_doubled(&before)
+            || loses_not
+            || says_less(&before, &after)
+            || open_sum(&before)
+            || loses_quote
+            || empties
     }
 
     fn has_windows_encodings(&self) -> bool {
@@ -232,6 +241,52 @@ const GIVERS: &[&str] = &[
 /// A formula without what stands in quotes.
 fn without_strings(text: &str) -> String {
     text.split('"').step_by(2).collect()
+}
+
+/// What signs out of other programs mean.
+const SIGNS: [(&str, &str); 7] =
+    [("–", "-"), ("−", "-"), ("×", "*"), ("÷", "/"), ("≤", "<="), ("≥", ">="), ("≠", "<>")];
+
+/// Whether a formula has lost a word, a `#`, the rows of an array, or a sign that became something else.
+fn says_less(before: &str, after: &str) -> bool {
+    let meant = SIGNS.iter().fold(before.to_owned(), |text, (sign, meaning)| text.replace(sign, meaning));
+    let lost = |mark: &str| meant.matches(mark).count() > after.matches(mark).count();
+    let n_words = |text: &str| {
+        let words = text.split(|c: char| !c.is_alphanumeric());
+        words.filter(|word| word.chars().count() > 1 && word.chars().all(char::is_alphabetic)).count()
+    };
+    let is_sign =
+        |c: &char| !c.is_ascii() && !c.is_alphanumeric() && !c.is_whitespace() && !"“”„«»‘’".contains(*c);
+    let n_signs = |text: &str| text.chars().filter(is_sign).count();
+    let had_signs = SIGNS.iter().any(|(sign, _)| before.contains(sign));
+    n_words(after) < n_words(before)
+        || n_signs(after) < n_signs(&meant)
+        || had_signs && SIGNS.iter().any(|(_, meaning)| lost(meaning))
+        || lost("#")
+        || before.contains('{') && lost(";")
+}
+
+/// Arguments with nothing in them.
+fn n_empty(formula: &str) -> usize {
+    let bare = formula.split('"').step_by(2).collect::<Vec<_>>().join("\"");
+    let marks: Vec<char> = bare.chars().filter(|c| !c.is_whitespace()).collect();
+    marks.windows(2).filter(|pair| matches!(pair, [',' | ';' | '(', ',' | ';'] | [',' | ';', ')'])).count()
+}
+
+/// Whether a bracket around a sum or product is open: where it ends decides what the formula gives.
+fn open_sum(formula: &str) -> bool {
+    let mut open = Vec::new();
+    let mut last = None;
+    for (at, c) in formula.char_indices() {
+        match c {
+            '(' => open.push((at, last.is_some_and(|c: char| c.is_alphanumeric() || "_.])".contains(c)))),
+            ')' => drop(open.pop()),
+            _ => {}
+        }
+        last = (!c.is_whitespace()).then_some(c).or(last);
+    }
+    let n_operators = |at: usize| formula[at..].matches(|c| "+-*/^&".contains(c)).count();
+    open.iter().any(|(at, is_call)| !is_call && n_operators(*at) > 1)
 }
 
 fn is_blank(c: char) -> bool {
@@ -1140,6 +1195,30 @@ mod tests {
         assert!(is_in_doubt("=A1 +* B1", "=A1 + B1"));
         assert!(is_in_doubt("=IF(A1~=B1,1,2)", "=IF(A1=B1,1,2)"));
         assert!(is_in_doubt("=IF(A1!=B1,1,2)", "=IF(A1=B1,1,2)"));
+        for (before, after) in [
+            ("=A1−B1", "=A1*B1"),
+            ("=A1≤5", "=A1*5"),
+            ("=√A1", "=A1"),
+            ("=COUNTIF(B:B)", "=COUNTIF(B:B,)"),
+            ("=(A1+B1*2", "=(A1+B1)*2"),
+            ("=#N/B", "=N/B"),
+            ("={1;2,3}", "={1,2,3}"),
+            ("=IF(A1=1 THEN 2", "=IF(A1=1,2)"),
+            ("=IF(A1,\"it\"s ok\",2)", "=IF(A1,\"it s ok\",2)"),
+        ] {
+            assert!(is_in_doubt(before, after), "{before}");
+        }
+        for (before, after) in [
+            ("=A1–B1", "=A1-B1"),
+            ("=A1≤5", "=A1<=5"),
+            ("=SUM(A1:A9", "=SUM(A1:A9)"),
+            ("=(A1+B1", "=(A1+B1)"),
+            ("=SUMM(A1)", "=SUM(A1)"),
+            ("=IF(A1=“a”,1,2)", "=IF(A1=\"a\",1,2)"),
+            ("=SUM(A1:A9,)", "=SUM(A1:A9)"),
+        ] {
+            assert!(!is_in_doubt(before, after), "{before}");
+        }
         assert!(!is_in_doubt("=IF(A1!=B1,1,2)", "=IF(A1<>B1,1,2)"));
         assert!(!is_in_doubt("==A1*-B1&\"&&\"", "=A1*-B1&\"&&\""));
         assert!(!is_in_doubt("=Sheet1!A1+SUM(A1", "=Sheet1!A1+SUM(A1)"));

@@ -97,11 +97,11 @@ class Mine(unittest.TestCase):
         self.assertNotIn("gone.py", pairs)
 
     def test_what_was_only_typed_on_is_no_fix(self):
-        commit(self.repo, {"typed.py": "price = basket.\n", "slip.py": "retrun = 1 1\nx = retrun if 2 esle 3\n"})
-        commit(self.repo, {"typed.py": "price = basket.price\n", "slip.py": "retrun = 1 1\nx = retrun if 2 else 3\n"})
-        commit(self.repo, {"slip.py": "retrun = 11\nx = retrun if 2 else 3\n"})
+        commit(self.repo, {"typed.py": "price = basket.\n", "slip.py": "totl = 1 1\nx = totl if 2 esle 3\n"})
+        commit(self.repo, {"typed.py": "price = basket.price\n", "slip.py": "totl = 1 1\nx = totl if 2 else 3\n"})
+        commit(self.repo, {"slip.py": "totl = 11\nx = totl if 2 else 3\n"})
         pairs = {row["source"]["path"]: row["fixed"] for row in self.mine()}
-        self.assertIn("retrun = 11", pairs["slip.py"])
+        self.assertIn("totl = 11", pairs["slip.py"])
         self.assertNotIn("typed.py", pairs)
 
     def test_calibration_rows_are_never_trained_on(self):
