@@ -100,7 +100,8 @@ impl Language for Python {
         left == 0 || left <= newer(before)
     }
 
-    /// A negation that goes turns a condition round: `a !== b` is no `a == b`. Nor is `a => b`, or `a =< b` an `a < b`.
+    /// A negation that goes turns a condition round: `a !== b` is no `a == b`. Nor is `a => b`, or `a =< b` an `a < b`. And a
+    /// bracket or a mark may have been meant: `f((a, b)`, `a?.b`, `-a = 1` in a pasted diff.
     fn is_in_doubt(&self, before: &str, after: &str) -> bool {
         let count = |text: &str, counts: fn(&str, &str) -> bool| {
             let lexemes = lex(text, &STYLE);
@@ -111,7 +112,13 @@ impl Language for Python {
         let orders = |raw: &str, next: &str| {
             matches!(raw, "<=" | ">=" | "=>") || matches!((raw, next), ("=", "<" | ">") | ("<" | ">", "="))
         };
-        count(after, negates) < count(before, negates) || count(after, orders) < count(before, orders)
+        let opens = |raw: &str, _: &str| matches!(raw, "(" | "[" | "{");
+        // `a?.b`, and what a diff puts before a line.
+        let is_foreign = |raw: &str, next: &str| {
+            raw == "?" || (raw.is_empty() || raw.starts_with('\n')) && matches!(next, "-" | "+")
+        };
+        let lost = |counts| count(after, counts) < count(before, counts);
+        lost(negates) || lost(orders) || lost(opens) || lost(is_foreign)
     }
 
     fn declared_encoding(&self, bytes: &[u8]) -> Option<String> {
@@ -388,6 +395,11 @@ mod tests {
         assert!(is_in_doubt("assert x ! 3\n", "assert x == 3\n"));
         assert!(is_in_doubt("return a <> b\n", "return a == b\n"));
         assert!(is_in_doubt("if x not y:\n", "if x in y:\n"));
+        assert!(is_in_doubt("f((a, b)\n", "f(a, b)\n"));
+        assert!(is_in_doubt("return a?.b\n", "return a.b\n"));
+        assert!(is_in_doubt("-x = 1\n+x = 2\n", "x = 1\nx = 2\n"));
+        assert!(is_in_doubt("+x = 1\n", "x = 1\n"));
+        assert!(!is_in_doubt("f((a, b)\n", "f((a, b))\n"));
         assert!(is_in_doubt("if x => 1:\n", "if x == 1:\n"));
         assert!(is_in_doubt("if x =< 1:\n", "if x < 1:\n"));
         assert!(is_in_doubt("if x > = 1:\n", "if x > 1:\n"));

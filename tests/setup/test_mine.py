@@ -97,11 +97,10 @@ class Mine(unittest.TestCase):
         self.assertNotIn("gone.py", pairs)
 
     def test_what_was_only_typed_on_is_no_fix(self):
-        commit(self.repo, {"typed.py": "price = basket.\n", "slip.py": "totl = 1 1\nx = totl if 2 esle 3\n"})
-        commit(self.repo, {"typed.py": "price = basket.price\n", "slip.py": "totl = 1 1\nx = totl if 2 else 3\n"})
-        commit(self.repo, {"slip.py": "totl = 11\nx = totl if 2 else 3\n"})
+        commit(self.repo, {"typed.py": "price = basket.\n", "slip.py": "price = 1 1\n"})
+        commit(self.repo, {"typed.py": "price = basket.price\n", "slip.py": "price = 11\n"})
         pairs = {row["source"]["path"]: row["fixed"] for row in self.mine()}
-        self.assertIn("totl = 11", pairs["slip.py"])
+        self.assertEqual(pairs["slip.py"].strip(), "price = 11")
         self.assertNotIn("typed.py", pairs)
 
     def test_calibration_rows_are_never_trained_on(self):
