@@ -71,7 +71,7 @@ for line in sys.stdin:
     if how == "offers more":
         candidates.append({"text": "".join("# " + line for line in window.splitlines(True)), "score": -1.0})
     if how == "writes euros":
-        candidates = [{"text": "x = '€'\n", "score": 1.0}]
+        candidates = [{"text": "f('€')\n", "score": 1.0}]
     if request["aim"] == "tests":
         candidates = [{"text": text, "score": -float(rank)} for rank, text in enumerate(slips(window))]
     send({"id": request["id"], "candidates": candidates, "ms": 1.0})

@@ -221,7 +221,7 @@ fn a_repair_that_the_encoding_lacks_is_not_written() {
     @@ -1,2 +1 @@
     -# coding: latin-1
     -f(
-    +x = '€'
+    +f('€')
 
     --- stderr
     warning: `f.py` was left alone: the repair holds a character that its encoding lacks
