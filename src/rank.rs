@@ -136,7 +136,7 @@ pub fn rank(
         .collect()
 }
 
-/// Whether a repair loses a word of a string: it mends nothing, it only makes one line differ from another.
+/// Whether a repair loses a word of a string, which no parser asks for.
 fn rewords(before: &State, after: &str) -> bool {
     let hints = before.hints();
     let events = align(before, &State::new(after.to_owned(), before.style()), MAX_ALIGNED);

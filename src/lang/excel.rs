@@ -60,7 +60,6 @@ impl Language for Excel {
     /// And where the formula says less after the repair, or an argument or the end of a sum was made up.
     fn is_in_doubt(&self, before: &str, after: &str) -> bool {
         let loses_quote = before.matches('"').count() > after.matches('"').count();
-        let empties = n_empty(after) > n_empty(before);
         let [before, after] = [before, after].map(without_strings);
         let lost = |mark: &str| before.matches(mark).count().saturating_sub(after.matches(mark).count());
         let n_commas = after.matches(',').count().saturating_sub(before.matches(',').count());
@@ -79,7 +78,7 @@ impl Language for Excel {
             || says_less(&before, &after)
             || open_sum(&before)
             || loses_quote
-            || empties
+            || n_empty(&after) > n_empty(&before)
     }
 
     fn has_windows_encodings(&self) -> bool {
@@ -238,9 +237,9 @@ const GIVERS: &[&str] = &[
     "TAKE", "VLOOKUP", "XLOOKUP",
 ];
 
-/// A formula without what stands in quotes.
+/// A formula with one quote mark for each string.
 fn without_strings(text: &str) -> String {
-    text.split('"').step_by(2).collect()
+    text.split('"').step_by(2).collect::<Vec<_>>().join("\"")
 }
 
 /// What signs out of other programs mean.
@@ -268,8 +267,7 @@ fn says_less(before: &str, after: &str) -> bool {
 
 /// Arguments with nothing in them.
 fn n_empty(formula: &str) -> usize {
-    let bare = formula.split('"').step_by(2).collect::<Vec<_>>().join("\"");
-    let marks: Vec<char> = bare.chars().filter(|c| !c.is_whitespace()).collect();
+    let marks: Vec<char> = formula.chars().filter(|c| !c.is_whitespace()).collect();
     marks.windows(2).filter(|pair| matches!(pair, [',' | ';' | '(', ',' | ';'] | [',' | ';', ')'])).count()
 }
 

@@ -103,22 +103,27 @@ impl Language for Python {
     /// A negation that goes turns a condition round: `a !== b` is no `a == b`. Nor is `a => b`, or `a =< b` an `a < b`. And a
     /// bracket or a mark may have been meant: `f((a, b)`, `a?.b`, `-a = 1` in a pasted diff.
     fn is_in_doubt(&self, before: &str, after: &str) -> bool {
-        let count = |text: &str, counts: fn(&str, &str) -> bool| {
-            let lexemes = lex(text, &STYLE);
-            let raw = |idx: usize| lexemes.get(idx).map_or("", |lexeme| &text[lexeme.span.clone()]);
-            (0..lexemes.len()).filter(|idx| counts(raw(*idx), raw(*idx + 1))).count()
-        };
-        let negates = |raw: &str, _: &str| raw.contains('!') || matches!(raw, "<>" | "not");
+        let negates = |raw: &str| raw.contains('!') || matches!(raw, "<>" | "not");
         let orders = |raw: &str, next: &str| {
             matches!(raw, "<=" | ">=" | "=>") || matches!((raw, next), ("=", "<" | ">") | ("<" | ">", "="))
         };
-        let opens = |raw: &str, _: &str| matches!(raw, "(" | "[" | "{");
+        let opens = |raw: &str| matches!(raw, "(" | "[" | "{");
         // `a?.b`, and what a diff puts before a line.
         let is_foreign = |raw: &str, next: &str| {
             raw == "?" || (raw.is_empty() || raw.starts_with('\n')) && matches!(next, "-" | "+")
         };
-        let lost = |counts| count(after, counts) < count(before, counts);
-        lost(negates) || lost(orders) || lost(opens) || lost(is_foreign)
+        let counts = |text: &str| {
+            let lexemes = lex(text, &STYLE);
+            let mut counts = [0; 4];
+            for (idx, lexeme) in lexemes.iter().enumerate() {
+                let raw = &text[lexeme.span.clone()];
+                let next = lexemes.get(idx + 1).map_or("", |next| &text[next.span.clone()]);
+                let said = [negates(raw), orders(raw, next), opens(raw), is_foreign(raw, next)];
+                counts.iter_mut().zip(said).for_each(|(count, is_said)| *count += usize::from(is_said));
+            }
+            counts
+        };
+        counts(before).iter().zip(counts(after)).any(|(before, after)| after < *before)
     }
 
     fn declared_encoding(&self, bytes: &[u8]) -> Option<String> {
