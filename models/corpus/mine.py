@@ -10,7 +10,8 @@ as many as a draw says, as long as the judge still refuses the one and accepts t
 there, the fewest that make it parse are kept, too, where only one choice of so few does. No part of a change is taken that
 loses words which the whole change keeps: whatever is in the way can be deleted, and nobody wanted that. Nor is a change
 taken that writes words which no word before it became: who saves in the middle of a line goes on typing, which mends nothing
-(two in five pairs of repositories whose editor commits by itself, one in twenty of others). --program is asked what parses (`lastmile check`; with `pwsh` on the machine it has the last word there).
+(two in five pairs of repositories whose editor commits by itself, one in twenty of others). --program is asked what parses
+(`lastmile check`; with `pwsh` on the machine it has the last word there).
 
 Left out: repositories that a benchmark row names; of those of --documents all but Markdown; merge conflicts; changes of more
 than 12 lexemes, or of more than half of the text; texts over 200 kB or not UTF-8; pairs seen before, blanks and case apart;

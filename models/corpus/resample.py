@@ -8,7 +8,8 @@ which neighbours, in code, text or comment, how many at once and how far apart. 
 (Sugiyama et al. 2012), so N damaged texts drawn by them, each once, are spread over kinds of mistakes as people's are, as far
 as the noise holds them at all. --noise is written by `lastmile-engine preview --pairs`. Prints how well the two can be told
 apart on pairs that were held out (area under the curve; 0.5 is not at all), and how often the commonest edits occur before and
-after. A real file may be named twice to count double. Needs numpy, scipy and scikit-learn.
+after. A fifth of the draw is by chance alone (Hesterberg 1995, "defensive mixture"), so that a mistake which no pair happens to
+hold is not lost. A real file may be named twice to count double. Needs numpy, scipy and scikit-learn.
 """
 
 import argparse
